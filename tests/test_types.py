@@ -54,7 +54,7 @@ def without_raw(value: Any) -> Any:
 @pytest.mark.parametrize(("cls", "example"), examples())
 def test_official_examples_come_back_as_they_went_in(cls: type, example: dict[str, Any]) -> None:
     before = copy.deepcopy(example)
-    value = from_wire(cls, example)
+    value: Any = from_wire(cls, example)
     assert to_wire(value) is example == before
     rebuilt = to_wire(without_raw(value))
     unknown = {"resultType", "progressToken"}
@@ -209,7 +209,7 @@ def test_writing_refuses_what_the_protocol_does_not_allow(value: Any, message: s
 
 
 def test_unknown_members_are_written_back_at_every_depth() -> None:
-    wire = {
+    wire: dict[str, Any] = {
         "tools": [{"name": "a", "inputSchema": {}, "x-new": 1, "annotations": {"newHint": True, "title": "A"}}],
         "resultType": "complete",
     }
@@ -227,7 +227,8 @@ def test_unknown_members_are_written_back_at_every_depth() -> None:
 
 
 def test_an_unmodified_object_is_forwarded_as_it_came() -> None:
-    wire = {"content": [{"type": "text", "text": "x", "annotations": None}], "isError": False, "structuredContent": None}
+    block = {"type": "text", "text": "x", "annotations": None}
+    wire = {"content": [block], "isError": False, "structuredContent": None}
     assert to_wire(from_wire(t.ToolResult, wire)) is wire
 
 
@@ -256,7 +257,7 @@ def test_equality_and_repr_leave_out_where_it_came_from() -> None:
     assert repr(t.ToolResult()) == "ToolResult()"
 
 
-# --- Python-side helpers ------------------------------------------------------------------------------------------------
+# --- Python-side helpers ----------------------------------------------------------------------------------------------
 
 
 def test_images_and_sounds_become_blocks(tmp_path: Path) -> None:
