@@ -40,8 +40,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Worker threads for sync handlers, for the whole server."""
     waiting_threads: int = 100
     """Worker threads that wait for a client's answer, for the whole server; they are not counted in ``threads``."""
-    drain_seconds: float = 2.0
-    """From the end of input to the end of the process: handlers may finish until then."""
+    drain_seconds: float = 0.8
+    """From the end of input to the end of the conversation: handlers may finish until then. Clients wait about two seconds."""
     stderr_tail_bytes: int = 64 * 1024
     """What is kept of a child's stderr."""
     notification_queue: int = 4096

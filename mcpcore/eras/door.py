@@ -1,0 +1,75 @@
+"""Where a message enters: its era is chosen here, once, and nobody asks again.
+
+A request whose ``_meta`` carries the envelope is modern, whatever came before; ``initialize`` and messages without an
+envelope belong to the legacy session of the connection.
+
+Specification: https://modelcontextprotocol.io/specification/2026-07-28/basic/versioning#compatibility-matrix
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mcpcore.eras.legacy import LegacyClient, LegacyServer
+from mcpcore.eras.modern import ModernClient, ModernServer
+from mcpcore.spec.meta import CLIENT_CAPABILITIES, PROTOCOL_VERSION
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mcpcore.core.limits import Limits
+    from mcpcore.core.peer import Peer
+    from mcpcore.core.policy import Policy, Service
+    from mcpcore.spec.revisions import Revision
+
+__all__ = ["ClientDoor", "ServerDoor"]
+
+_MODERN_METHODS = frozenset({"server/discover", "subscriptions/listen"})
+
+
+class ServerDoor:
+    """The door of one connection of a server that serves ``revisions`` (oldest first)."""
+
+    def __init__(self, service: Service, limits: Limits, revisions: Sequence[Revision]) -> None:
+        newest_first = list(reversed(revisions))
+        legacy = [revision for revision in newest_first if not revision.modern]
+        self.legacy = LegacyServer(service, limits, legacy) if legacy else None
+        self.modern = ModernServer(service, limits, newest_first) if newest_first[0].modern else None
+
+    def policy_for(self, method: str, meta: dict[str, Any] | None) -> Policy:
+        modern = self.modern
+        if modern is not None and meta is not None and (PROTOCOL_VERSION in meta or CLIENT_CAPABILITIES in meta):
+            return modern
+        if self.legacy is None or (modern is not None and method in _MODERN_METHODS):
+            assert modern is not None
+            return modern
+        return self.legacy
+
+    def changed(self, peer: Peer, topic: str, uri: str | None) -> None:
+        """Tell this connection that a list or a resource changed; each era tells those who listen in it."""
+        if self.legacy is not None:
+            self.legacy.changed(peer, topic, uri)
+        if self.modern is not None:
+            self.modern.changed(peer, topic, uri)
+
+    def end(self, peer: Peer) -> None:
+        if self.modern is not None:
+            self.modern.end(peer)
+
+
+class ClientDoor:
+    """The door of a client: one policy, known once the probe has its verdict."""
+
+    def __init__(self) -> None:
+        self.policy: LegacyClient | ModernClient | None = None
+
+    def policy_for(self, method: str, meta: dict[str, Any] | None) -> Any:
+        return self.policy if self.policy is not None else self
+
+    def notified(self, peer: Peer, method: str, params: dict[str, Any]) -> None:
+        """Whatever a server says before the verdict belongs to no revision."""
+        return None
+
+    def changed(self, peer: Peer, topic: str, uri: str | None) -> None: ...
+
+    def end(self, peer: Peer) -> None: ...
