@@ -25,12 +25,14 @@ test: setup
 	@$(RUN) -m pytest -q -p no:cacheprovider -m 'not interop and not slow'
 
 lint: setup
-	@$(RUN) -m ruff check .
-	@$(RUN) -m mypy --python-version 3.11
-	@$(RUN) -m mypy --python-version 3.13
+	@status=0; \
+	$(RUN) -m ruff check . || status=1; \
+	$(RUN) -m mypy --python-version 3.11 || status=1; \
+	$(RUN) -m mypy --python-version 3.13 || status=1; \
+	exit $$status
 
 coverage: setup
 	@$(RUN) tools/spec_coverage.py
 
 clean:
-	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build
+	rm -rf $(VENV) .venv-3.* .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build

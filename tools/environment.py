@@ -1,7 +1,7 @@
 """Makes the virtual environment for everything in this repository: `python3 tools/environment.py [directory]`.
 
 It holds mcpcore itself (editable), its extras' packages that tests need, and the dependency groups `test` and `lint` of
-pyproject.toml. A stamp inside remembers what was installed, so the second call does nothing. Standard library only, and
+pyproject.toml. A stamp inside remembers what was asked for, so the second call does nothing. Standard library only, and
 nothing newer than Python 3.6 at the top level, so that an old Python gets a sentence instead of a SyntaxError.
 """
 
@@ -9,6 +9,7 @@ import hashlib
 import os
 import subprocess
 import sys
+from typing import Any
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 GROUPS = ("test", "lint")
@@ -22,7 +23,7 @@ def main(directory: str) -> None:
     wanted = fingerprint()
     if read(stamp) == wanted:
         return
-    print(f"installing into {os.path.relpath(directory)} (once, until pyproject.toml changes)", flush=True)
+    print(f"installing into {os.path.relpath(directory)} (once, until the requirements change)", flush=True)
     create(directory)
     install(directory)
     with open(stamp, "w", encoding="utf-8") as file:
@@ -31,11 +32,19 @@ def main(directory: str) -> None:
 
 def fingerprint() -> str:
     """What an environment depends on: this file, the requirements, the interpreter, and where the checkout lies."""
-    digest = hashlib.sha256(f"{sys.version} {sys.base_prefix} {ROOT}".encode())
-    for name in (os.path.abspath(__file__), os.path.join(ROOT, "pyproject.toml")):
-        with open(name, "rb") as file:
-            digest.update(file.read())
+    document = pyproject()
+    parts = [document["project"], document["dependency-groups"], document["build-system"], document["tool"]["hatch"]]
+    digest = hashlib.sha256(f"{sys.version} {sys.base_prefix} {ROOT} {parts}".encode())
+    with open(os.path.abspath(__file__), "rb") as file:
+        digest.update(file.read())
     return digest.hexdigest()
+
+
+def pyproject() -> "dict[str, Any]":
+    import tomllib
+
+    with open(os.path.join(ROOT, "pyproject.toml"), "rb") as file:
+        return tomllib.load(file)
 
 
 def read(path: str) -> str:
@@ -60,10 +69,7 @@ def create(directory: str) -> None:
 
 
 def install(directory: str) -> None:
-    import tomllib
-
-    with open(os.path.join(ROOT, "pyproject.toml"), "rb") as file:
-        groups = tomllib.load(file)["dependency-groups"]
+    groups = pyproject()["dependency-groups"]
     # The groups are read here, because pip knows `--group` only since 25.1 and a fresh environment brings an older one.
     requirements = [requirement for group in GROUPS for requirement in groups[group]]
     pip = [python_of(directory), "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
