@@ -1,0 +1,1 @@
+"""Channels to the other side: asyncio, pipes and processes live here and nowhere else. Import the modules."""
