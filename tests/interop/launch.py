@@ -1,0 +1,161 @@
+"""Runs one client of a peer against one server over stdio, with a hard time limit, and leaves no process behind.
+
+What lives here: the command lines of the peers' scripts and the life of one run. What is installed lives in ``peers.py``,
+what is asserted in the tests. The rule: whatever was started is gone when a function returns, and a process that had to be
+killed is reported, because a server that does not exit when its stdin closes is a fault of that server.
+
+``python tests/interop/launch.py <client> <mode> <server> [step ...]`` prints what one client observes of another peer's
+server: it shows whether a deviation is ours.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from pathlib import Path
+from typing import Any, Final
+
+import peers
+
+__all__ = ["CLIENTS", "SERVERS", "leftovers", "observe", "run", "server_command"]
+
+HERE: Final = Path(__file__).resolve().parent
+TAG: Final = "MCPCORE_INTEROP_RUN"
+RUN_SECONDS: Final = 150.0
+DYING_SECONDS: Final = 3.0
+STDERR_LINES: Final = 40
+
+CLIENTS: Final = {
+    "mcp-2.3": "client_mcp_2_3.py",
+    "mcp-1.30": "client_mcp_1_30.py",
+    "fastmcp-4.1": "client_fastmcp_4_1.py",
+    "typescript-v1": "client_typescript_v1.mjs",
+    "typescript-v2": "client_typescript_v2.mjs",
+}
+SERVERS: Final = {
+    "mcp-2.3": "server_mcp_2_3.py",
+    "mcp-1.30": "server_mcp_1_30.py",
+    "fastmcp-4.1": "server_fastmcp_4_1.py",
+    "typescript-v1": "server_typescript_v1.mjs",
+    "typescript-v2": "server_typescript_v2.mjs",
+}
+
+
+class RunFailed(AssertionError):
+    """A run of a peer did not end well. The text holds the command, the verdict and the end of its stderr."""
+
+
+def server_command(peer: str) -> list[str]:
+    """The command that starts this peer's server on stdio, installing the peer where needed."""
+    environment = peers.install(peer)
+    if peer == "server-everything":
+        return [*environment.entry_point("@modelcontextprotocol/server-everything"), "stdio"]
+    return environment.command(HERE / "servers" / SERVERS[peer])
+
+
+def observe(
+    client: str,
+    mode: str,
+    command: list[str],
+    *,
+    env: dict[str, str] | None = None,
+    cwd: Path | None = None,
+    steps: list[str] | None = None,
+) -> dict[str, Any]:
+    """What the peer's client saw of the server that ``command`` starts: the JSON object of ``clients/battery.py``.
+
+    ``env`` are variables for the server beside the few that the client passes on by itself. Raises :class:`RunFailed` when
+    the client crashes, takes longer than ``RUN_SECONDS``, or leaves a process behind.
+    """
+    tag = uuid.uuid4().hex
+    options = {
+        "command": command,
+        "env": {**(env or {}), TAG: tag},
+        "cwd": str(cwd) if cwd else None,
+        "mode": mode,
+        "steps": steps,
+    }
+    script = peers.install(client).command(HERE / "clients" / CLIENTS[client])
+    status, output, errors = run([*script, json.dumps(options)], tag)
+    if status != 0 or not output:
+        raise RunFailed(f"the client of {client} ({mode}) ended with status {status}\n{_tail(errors)}")
+    observed: dict[str, Any] = json.loads(output)
+    observed["stderr"] = errors
+    return observed
+
+
+def run(
+    command: list[str], tag: str, *, env: dict[str, str] | None = None, seconds: float = RUN_SECONDS
+) -> tuple[int, str, str]:
+    """Runs a command to its end; ``(status, stdout, stderr)``. The children it left carry ``tag`` and are killed."""
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, TAG: tag, **(env or {})},
+        start_new_session=True,
+    )
+    try:
+        output, errors = process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        kill(leftovers(tag))
+        output, errors = process.communicate()
+        raise RunFailed(f"{command[:2]} took longer than {seconds:.0f} s\n{_tail(errors)}") from None
+    finally:
+        left = leftovers(tag, patience=DYING_SECONDS)
+        kill(left)
+    if left:
+        raise RunFailed(f"{command[:2]} left behind {left}\n{_tail(errors)}")
+    return process.returncode, output, errors
+
+
+def leftovers(tag: str, patience: float = 0.0) -> dict[int, str]:
+    """The live processes whose environment carries the tag, by pid; empty where the system has no ``/proc``."""
+    deadline = time.monotonic() + patience
+    while True:
+        found = _tagged(tag.encode())
+        if not found or time.monotonic() >= deadline:
+            return found
+        time.sleep(0.05)
+
+
+def _tagged(tag: bytes) -> dict[int, str]:
+    found = {}
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if int(entry.name) != os.getpid() and tag in (entry / "environ").read_bytes():
+                found[int(entry.name)] = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
+    return found
+
+
+def kill(processes: dict[int, str]) -> None:
+    for pid in processes:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def _tail(text: str) -> str:
+    return "\n".join(text.splitlines()[-STDERR_LINES:])
+
+
+def main(arguments: list[str]) -> None:
+    client, mode, server, *steps = arguments
+    observed = observe(client, mode, server_command(server), steps=steps or None)
+    entries = observed.pop("steps")
+    observed.pop("asked")
+    observed.pop("stderr")
+    print(json.dumps(observed))
+    for name, entry in entries.items():
+        print(f"  {name}: {json.dumps(entry, ensure_ascii=False)}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
