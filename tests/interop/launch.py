@@ -1,10 +1,11 @@
 """Runs one client of a peer against one server over stdio, with a hard time limit, and leaves no process behind.
 
-What lives here: the command lines of the peers' scripts and the life of one run. What is installed lives in ``peers.py``,
-what is asserted in the tests. The rule: whatever was started is gone when a function returns, and a process that had to be
-killed is reported, because a server that does not exit when its stdin closes is a fault of that server.
+What lives here: the command lines of the peers' scripts and the life of one run. What is installed lives in
+``peers.py``, what is asserted in the tests. The rule: whatever was started is gone when a function returns, and a
+process that had to be killed is reported, because a server that does not exit when its stdin closes is a fault of
+that server.
 
-``python tests/interop/launch.py <client> <mode> <server> [step ...]`` prints what one client observes of another peer's
+``python -m tests.interop.launch <client> <mode> <server> [step ...]`` prints what one client observes of another peer's
 server: it shows whether a deviation is ours.
 """
 
@@ -21,11 +22,13 @@ import uuid
 from pathlib import Path
 from typing import Any, Final
 
-import peers
+from tests.interop import peers
 
 __all__ = ["CLIENTS", "SERVERS", "leftovers", "observe", "run", "server_command"]
 
 HERE: Final = Path(__file__).resolve().parent
+ROOT: Final = HERE.parent.parent
+PATH: Final = {"PYTHONPATH": str(ROOT)}
 TAG: Final = "MCPCORE_INTEROP_RUN"
 RUN_SECONDS: Final = 150.0
 DYING_SECONDS: Final = 3.0
@@ -70,13 +73,13 @@ def observe(
 ) -> dict[str, Any]:
     """What the peer's client saw of the server that ``command`` starts: the JSON object of ``clients/battery.py``.
 
-    ``env`` are variables for the server beside the few that the client passes on by itself. Raises :class:`RunFailed` when
-    the client crashes, takes longer than ``RUN_SECONDS``, or leaves a process behind.
+    ``env`` are variables for the server beside the few that the client passes on by itself. Raises :class:`RunFailed`
+    when the client crashes, takes longer than ``RUN_SECONDS``, or leaves a process behind.
     """
     tag = uuid.uuid4().hex
     options = {
         "command": command,
-        "env": {**(env or {}), TAG: tag},
+        "env": {**PATH, **(env or {}), TAG: tag},
         "cwd": str(cwd) if cwd else None,
         "mode": mode,
         "steps": steps,
@@ -100,7 +103,7 @@ def run(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, TAG: tag, **(env or {})},
+        env={**os.environ, **PATH, TAG: tag, **(env or {})},
         start_new_session=True,
     )
     try:

@@ -1,11 +1,11 @@
 """Installs the real peers, each into an environment of its own, outside the repository.
 
-What lives here: the pinned list of peers, their installation with pip or npm, and the path of the interpreter that runs
-them. What a peer is asked to do lives in ``servers/`` and ``clients/``. The rule: an environment is either finished (its
-stamp names exactly the pins below) or it is built anew; the second run costs one file read.
+What lives here: the pinned list of peers, their installation with pip or npm, and the path of the interpreter that
+runs them. What a peer is asked to do lives in ``servers/`` and ``clients/``. The rule: an environment is either
+finished (its stamp names exactly the pins below) or it is built anew; the second run costs one file read.
 
-The place is ``MCPCORE_PEERS`` or ``~/.cache/mcpcore/peers``. Run ``python tests/interop/peers.py`` to install all of them
-ahead of the tests. One installation takes at most ``INSTALL_SECONDS``.
+The place is ``MCPCORE_PEERS`` or ``~/.cache/mcpcore/peers``. Run ``python -m tests.interop.peers`` to install all of
+them ahead of the tests. One installation takes at most ``INSTALL_SECONDS``.
 """
 
 from __future__ import annotations
@@ -93,8 +93,9 @@ class Environment:
     def _staged(self, script: Path) -> Path:
         """A copy of the script beside this environment's ``node_modules``.
 
-        An ES module finds packages only in the directories above it, and ``NODE_PATH`` does not count for it. The copy's
-        directory carries the digest of all modules in the script's directory, so that parallel runs may share it.
+        An ES module finds packages only in the directories above it, and ``NODE_PATH`` does not count for it. The
+        copy's directory carries the digest of all modules in the script's directory, so that parallel runs may share
+        it.
         """
         modules = sorted(script.parent.glob("*.mjs"))
         digest = hashlib.sha256(b"\0".join(module.read_bytes() for module in modules)).hexdigest()[:16]

@@ -1,9 +1,9 @@
 """The fixed battery that every Python client runs against the everything server, and the JSON object it prints.
 
-What lives here: the steps, what the harness answers to the server's questions, and the collection of what was observed.
-How one SDK sends a request lives in the script of that SDK, a subclass of :class:`Conversation`. Nothing here judges: the
-assertions are on the pytest side. The same battery for the TypeScript clients is ``battery.mjs``; the steps carry the same
-names. Standard library only, because this file runs in the environment of each peer.
+What lives here: the steps, what the harness answers to the server's questions, and the collection of what was
+observed. How one SDK sends a request lives in the script of that SDK, a subclass of :class:`Conversation`. Nothing
+here judges: the assertions are on the pytest side. The same battery for the TypeScript clients is ``battery.mjs``;
+the steps carry the same names. Standard library only, because this file runs in the environment of each peer.
 
 A step's entry is what the step returned, ``{"error": {code, message, data}}`` for a JSON-RPC error,
 ``{"exception": text}`` for anything else that was raised, or ``{"lacks": reason}`` where the SDK has no way to do it.
@@ -15,7 +15,7 @@ import asyncio
 import json
 import sys
 import traceback
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 STEP_SECONDS = 12.0
@@ -58,7 +58,8 @@ def _value(name: str, schema: dict[str, Any]) -> Any:
 
 
 class Conversation:
-    """One connection of one SDK: requests go out in the SDK's own words, what comes in is noted in the order of arrival.
+    """One connection of one SDK: requests go out in the SDK's own words, what comes in is noted in the order of
+    arrival.
 
     Results are wire objects (plain dicts with camelCase members). A subclass implements the methods that raise
     ``NotImplementedError``; a step that needs something the SDK cannot do is named in ``lacks`` with the reason.
@@ -392,11 +393,12 @@ async def run(conversation: Conversation, only: list[str] | None) -> dict[str, A
     return {**conversation.facts(), "steps": steps, "asked": conversation.asked, "faults": conversation.faults}
 
 
-def main(converse: Callable[[dict[str, Any], dict[str, Any]], Awaitable[None]]) -> None:
+def main(converse: Callable[[dict[str, Any], dict[str, Any]], Coroutine[Any, Any, None]]) -> None:
     """Entry of every client script: ``argv[1]`` is a JSON object ``{command, env, cwd, mode, steps}``.
 
-    ``converse(options, observed)`` connects, fills ``observed`` and closes; what is raised before the battery is done ends
-    the process, what is raised by closing becomes the member ``closing`` (null when the SDK closed without complaint).
+    ``converse(options, observed)`` connects, fills ``observed`` and closes; what is raised before the battery is done
+    ends the process, what is raised by closing becomes the member ``closing`` (null when the SDK closed without
+    complaint).
     """
     observed: dict[str, Any] = {}
     try:

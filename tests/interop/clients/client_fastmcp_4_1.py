@@ -1,10 +1,11 @@
 """The client of FastMCP 4.1, by its ``fastmcp.Client`` with handlers in its own style.
 
 Facts, read in 4.1.2 and seen on the wire: the modes are those of ``mcp`` 2.3 underneath (``"auto"`` probes with
-``server/discover`` and is the default, ``"legacy"`` always offers 2025-11-25, ``"2026-07-28"`` pins), so the older legacy
-revisions are reached only through a restricted server. It asks for logs at ``debug`` on every modern request by itself. It
-has no API for ``resources/subscribe`` nor for ``subscriptions/listen``. ``Client.cancel`` wants the request id, which only
-the SDK session below knows; cancelling the awaiting task is what its users do, and that sends ``notifications/cancelled``.
+``server/discover`` and is the default, ``"legacy"`` always offers 2025-11-25, ``"2026-07-28"`` pins), so the older
+legacy revisions are reached only through a restricted server. It asks for logs at ``debug`` on every modern request
+by itself. It has no API for ``resources/subscribe`` nor for ``subscriptions/listen``. ``Client.cancel`` wants the
+request id, which only the SDK session below knows; cancelling the awaiting task is what its users do, and that sends
+``notifications/cancelled``.
 """
 
 from __future__ import annotations
@@ -13,12 +14,12 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import battery
-import mcp_types as types
 from fastmcp import Client
 from fastmcp.client.elicitation import ElicitResult
 from fastmcp.client.transports import StdioTransport
-from mcp import MCPError
+from mcp import MCPError, types
+
+from tests.interop.clients import battery
 
 LOG_LEVEL = "io.modelcontextprotocol/logLevel"
 LISTING = {
@@ -127,7 +128,7 @@ class FastMcp41(battery.Conversation):
         return wire(await self.client.complete_mcp(reference, {"name": argument, "value": value}))
 
     async def set_log_level(self, level: str) -> None:
-        await self.client.set_logging_level(level)  # type: ignore[arg-type]
+        await self.client.set_logging_level(level)
 
     async def ping(self) -> None:
         await self.client.ping()

@@ -1,9 +1,10 @@
 """The client of ``mcp`` 1.30, by ``ClientSession`` over ``stdio_client``, the way its documentation shows.
 
-Facts, read in 1.30.0 and seen on the wire: ``initialize`` always offers 2025-11-25 and any of the four legacy revisions is
-accepted as the counter-offer, so the older three are reached only through a server restricted to them; there is no modern
-era. Cancelling the caller sends nothing: an application sends ``notifications/cancelled`` itself, with the request id that
-the session counts up. ``message_handler`` receives an exception for every message that could not be parsed.
+Facts, read in 1.30.0 and seen on the wire: ``initialize`` always offers 2025-11-25 and any of the four legacy
+revisions is accepted as the counter-offer, so the older three are reached only through a server restricted to them;
+there is no modern era. Cancelling the caller sends nothing: an application sends ``notifications/cancelled`` itself,
+with the request id that the session counts up. ``message_handler`` receives an exception for every message that could
+not be parsed.
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import battery
 from mcp import ClientSession, McpError, StdioServerParameters, types
 from mcp.client.stdio import stdio_client
 from pydantic import AnyUrl
+
+from tests.interop.clients import battery
 
 
 def wire(model: Any) -> dict[str, Any]:
@@ -114,7 +116,7 @@ class Mcp130(battery.Conversation):
         await self.session.unsubscribe_resource(AnyUrl(uri))
 
     async def set_log_level(self, level: str) -> None:
-        await self.session.set_logging_level(level)  # type: ignore[arg-type]
+        await self.session.set_logging_level(level)
 
     async def ping(self) -> None:
         await self.session.send_ping()

@@ -1,10 +1,10 @@
 """The client of ``mcp`` 2.3, by its high-level ``mcp.Client``.
 
-Facts, read in 2.3.0 and seen on the wire: ``mode="legacy"`` always offers 2025-11-25 and accepts any of the four legacy
-revisions as the counter-offer; ``mode="auto"`` sends ``server/discover`` first and falls back to ``initialize``;
-``mode="2026-07-28"`` sends neither. So 2024-11-05, 2025-03-26 and 2025-06-18 are reached only through a server that is
-restricted to them. Progress callbacks of the legacy era each run in a task of their own, may come in any order and after
-the result. Cancelling the caller's scope sends ``notifications/cancelled``.
+Facts, read in 2.3.0 and seen on the wire: ``mode="legacy"`` always offers 2025-11-25 and accepts any of the four
+legacy revisions as the counter-offer; ``mode="auto"`` sends ``server/discover`` first and falls back to
+``initialize``; ``mode="2026-07-28"`` sends neither. So 2024-11-05, 2025-03-26 and 2025-06-18 are reached only through
+a server that is restricted to them. Progress callbacks of the legacy era each run in a task of their own, may come in
+any order and after the result. Cancelling the caller's scope sends ``notifications/cancelled``.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import anyio
-import battery
-import mcp_types as types
-from mcp import Client, MCPError
+from mcp import Client, MCPError, types
 from mcp.client.stdio import StdioServerParameters
+
+from tests.interop.clients import battery
 
 LOG_LEVEL = "io.modelcontextprotocol/logLevel"
 EVENTS = {
@@ -50,9 +50,7 @@ class Mcp23(battery.Conversation):
     async def on_sampling(self, _context: Any, params: types.CreateMessageRequestParams) -> types.CreateMessageResult:
         self.asked.append({"method": "sampling/createMessage", "params": wire(params)})
         content = types.TextContent(type="text", text=battery.SAMPLED_TEXT)
-        return types.CreateMessageResult(
-            role="assistant", content=content, model="test-model", stop_reason="endTurn"
-        )
+        return types.CreateMessageResult(role="assistant", content=content, model="test-model", stop_reason="endTurn")
 
     async def on_elicitation(self, _context: Any, params: types.ElicitRequestParams) -> types.ElicitResult:
         asked = wire(params)
@@ -140,7 +138,7 @@ class Mcp23(battery.Conversation):
         await self.client.unsubscribe_resource(uri)
 
     async def set_log_level(self, level: str) -> None:
-        await self.client.set_logging_level(level)  # type: ignore[arg-type]
+        await self.client.set_logging_level(level)
 
     async def ping(self) -> None:
         await self.client.send_ping()

@@ -1,4 +1,5 @@
-"""What the three Python servers of the peers share: the fixtures' constants, and work that can be cancelled and counted.
+"""What the three Python servers of the peers share: the fixtures' constants, and work that can be cancelled and
+counted.
 
 The names and texts are those of the official fixture contract, so that one battery fits every server. Standard library
 only, because this file runs in the environment of each peer.

@@ -1,10 +1,11 @@
 """The server of FastMCP 4.1, by its ``FastMCP`` class: the official fixture as far as that API reaches.
 
-Facts, read in 4.1.2 and seen on the wire: the eras over stdio are those of ``mcp`` 2.3 underneath (the first request decides,
-all four legacy revisions are granted). ``ctx.elicit`` works in the legacy era only; in the modern one a tool returns an
-``InputRequiredResult`` and reads ``ctx.input_responses`` when it is run again. Sampling and roots have no method on
-``Context``; they are asked through the session below in the legacy era. ``subscriptions/listen`` is answered with -32601, so
-no change is announced in the modern era, and ``resources/subscribe`` does not exist in either.
+Facts, read in 4.1.2 and seen on the wire: the eras over stdio are those of ``mcp`` 2.3 underneath (the first request
+decides, all four legacy revisions are granted). ``ctx.elicit`` works in the legacy era only; in the modern one a tool
+returns an ``InputRequiredResult`` and reads ``ctx.input_responses`` when it is run again. Sampling and roots have no
+method on ``Context``; they are asked through the session below in the legacy era. ``subscriptions/listen`` is
+answered with -32601, so no change is announced in the modern era, and ``resources/subscribe`` does not exist in
+either.
 """
 
 from __future__ import annotations
@@ -14,13 +15,14 @@ import base64
 import json
 from typing import Any
 
-import fixture
-import mcp_types as types
 from fastmcp import Context, FastMCP
 from fastmcp.exceptions import ToolError
 from fastmcp.prompts import Message
 from fastmcp.utilities.types import Audio, Image
+from mcp import types
 from pydantic import BaseModel
+
+from tests.interop.servers import fixture
 
 server: FastMCP = FastMCP("interop-fastmcp-4.1", version="4.1", instructions="A peer for interoperability tests.")
 PNG = base64.b64decode(fixture.PNG)

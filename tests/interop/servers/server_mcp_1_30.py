@@ -1,10 +1,11 @@
 """The server of ``mcp`` 1.30, by its high-level ``FastMCP`` class: the official fixture as far as that API reaches.
 
-Facts, read in 1.30.0 and seen on the wire: ``initialize`` grants each of the four legacy revisions that a client asks for,
-anything else gets 2025-11-25; there is no modern era, and ``server/discover`` before ``initialize`` is answered with -32602.
-``resources/subscribe`` and ``logging/setLevel`` need handlers on the low-level server inside; capabilities for them are then
-declared (``logging``) or not (``resources.subscribe`` stays false), and ``tools.listChanged`` is false although
-``send_tool_list_changed`` works. It sends log messages whether or not a level was set.
+Facts, read in 1.30.0 and seen on the wire: ``initialize`` grants each of the four legacy revisions that a client asks
+for, anything else gets 2025-11-25; there is no modern era, and ``server/discover`` before ``initialize`` is answered
+with -32602. ``resources/subscribe`` and ``logging/setLevel`` need handlers on the low-level server inside;
+capabilities for them are then declared (``logging``) or not (``resources.subscribe`` stays false), and
+``tools.listChanged`` is false although ``send_tool_list_changed`` works. It sends log messages whether or not a level
+was set.
 """
 
 from __future__ import annotations
@@ -13,12 +14,13 @@ import asyncio
 import base64
 from typing import Any
 
-import fixture
 from mcp import types
 from mcp.server.fastmcp import Audio, Context, FastMCP, Image
 from mcp.server.fastmcp.exceptions import ToolError
 from mcp.server.fastmcp.prompts.base import UserMessage
 from pydantic import AnyUrl, BaseModel, Field
+
+from tests.interop.servers import fixture
 
 server = FastMCP("interop-mcp-1.30", instructions="A peer for interoperability tests.")
 PNG = base64.b64decode(fixture.PNG)

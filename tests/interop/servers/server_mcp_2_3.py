@@ -1,10 +1,11 @@
 """The server of ``mcp`` 2.3, by its high-level ``MCPServer``: the official fixture as far as that API reaches.
 
-Facts, read in 2.3.0 and seen on the wire: over stdio the first request decides the era for the whole connection; the legacy
-side grants each of the four legacy revisions that a client asks for. ``ctx.elicit`` works in the legacy era only; a tool
-parameter ``Annotated[..., Resolve(...)]`` asks in both. A returned ``InputRequiredResult`` works in the modern era only
-(-32603 before). The high-level API declares neither ``logging`` nor ``resources.subscribe`` for legacy connections, yet it
-sends log messages there unasked. ``ctx.notify_*`` reaches listen streams, ``ctx.session.send_*`` legacy sessions.
+Facts, read in 2.3.0 and seen on the wire: over stdio the first request decides the era for the whole connection; the
+legacy side grants each of the four legacy revisions that a client asks for. ``ctx.elicit`` works in the legacy era
+only; a tool parameter ``Annotated[..., Resolve(...)]`` asks in both. A returned ``InputRequiredResult`` works in the
+modern era only (-32603 before). The high-level API declares neither ``logging`` nor ``resources.subscribe`` for
+legacy connections, yet it sends log messages there unasked. ``ctx.notify_*`` reaches listen streams,
+``ctx.session.send_*`` legacy sessions.
 """
 
 from __future__ import annotations
@@ -13,8 +14,7 @@ import asyncio
 import base64
 from typing import Annotated, Any
 
-import fixture
-import mcp_types as types
+from mcp import types
 from mcp.server.mcpserver import (
     Audio,
     Context,
@@ -29,6 +29,8 @@ from mcp.server.mcpserver import (
 )
 from mcp.server.mcpserver.exceptions import ToolError
 from pydantic import BaseModel, Field
+
+from tests.interop.servers import fixture
 
 server = MCPServer("interop-mcp-2.3", version="2.3", instructions="A peer for interoperability tests.")
 PNG = base64.b64decode(fixture.PNG)
