@@ -102,14 +102,17 @@ def _single_messages(revision: Revision) -> Rewrite | None:
 
     def split(params: Object) -> Object:
         messages = params.get("messages")
-        if not isinstance(messages, list) or not any(
-            isinstance(m, dict) and isinstance(m.get("content"), list) for m in messages
-        ):
+        if not isinstance(messages, list):
             return params
-        single = [{**m, "content": block} for m in messages for block in _blocks(m.get("content"))]
-        return {**params, "messages": single}
+        single = [part for message in messages for part in _parts(message)]
+        return {**params, "messages": single} if single != messages else params
 
     return split
+
+
+def _parts(message: Any) -> list[Any]:
+    content = message.get("content") if isinstance(message, dict) else None
+    return [{**message, "content": block} for block in content] if isinstance(content, list) else [message]
 
 
 def _single_answer(revision: Revision) -> Rewrite | None:
@@ -125,7 +128,7 @@ def _single_answer(revision: Revision) -> Rewrite | None:
             return {**result, "content": content[0]}
         if any(_block_type(block) != "text" for block in content):
             return result
-        return {**result, "content": {"type": "text", "text": "\n".join(block["text"] for block in content)}}
+        return {**result, "content": {"type": "text", "text": "\n".join(block.get("text", "") for block in content)}}
 
     return join
 
@@ -138,7 +141,7 @@ def sampling_fits(value: Object, revision: Revision) -> str | None:
     is_result = "messages" not in value
     messages = [value] if is_result else value["messages"]
     for message in messages:
-        for block in _blocks(message.get("content")):
+        for block in _blocks(message.get("content") if isinstance(message, dict) else None):
             fault = _sampling_block_fits(_block_type(block), revision)
             if fault is not None:
                 return fault
@@ -220,4 +223,4 @@ OF_OBJECTS: Final[dict[str, Callable[[Revision], Rewrite | None]]] = {
     "CreateMessageResult": _single_answer,
     "ElicitParams.requestedSchema": _plain_form,
 }
-"""What happens to an object after its newer members are gone: a function of the revision, which may have nothing to do."""
+"""What happens to an object after its newer members are gone, by revision; ``None`` where there is nothing to do."""

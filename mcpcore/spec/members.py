@@ -16,7 +16,16 @@ from mcpcore.spec import conversions
 from mcpcore.spec.conversions import elicitation_fits, sampling_fits
 from mcpcore.spec.revisions import ALL, Revision
 
-__all__ = ["CHILDREN", "MEMBERS", "PARAMS_KINDS", "RESULT_KINDS", "elicitation_fits", "sampling_fits", "sieve"]
+__all__ = [
+    "BLOCKS",
+    "CHILDREN",
+    "MEMBERS",
+    "PARAMS_KINDS",
+    "RESULT_KINDS",
+    "elicitation_fits",
+    "sampling_fits",
+    "sieve",
+]
 
 Object = dict[str, Any]
 Step = Callable[[Any], Any]
@@ -104,7 +113,7 @@ CHILDREN: Final[dict[str, dict[str, str]]] = {
     },
     "CompleteParams": {"ref": "Reference"},
     "CreateMessageParams": {"messages": "SamplingMessage", "tools": "Tool"},
-    "CreateMessageResult": {"content": "Content"},
+    "CreateMessageResult": {"content": "SamplingContent"},
     "DiscoverResult": {"capabilities": "ServerCapabilities"},
     "ElicitParams": {"requestedSchema": "ElicitParams.requestedSchema"},
     "EmbeddedResource": {**_ANNOTATED, "resource": "ResourceContents"},
@@ -123,22 +132,26 @@ CHILDREN: Final[dict[str, dict[str, str]]] = {
     "Resource": _ANNOTATED,
     "ResourceLink": _ANNOTATED,
     "ResourceTemplate": _ANNOTATED,
-    "SamplingMessage": {"content": "Content"},
+    "SamplingMessage": {"content": "SamplingContent"},
     "TextContent": _ANNOTATED,
     "ToolResult": {"content": "Content"},
     "ToolResultContent": {"content": "Content"},
 }
-"""Which members hold a typed object, or a list of them. ``Content`` is any block, told by its ``type``."""
+"""Which members hold a typed object, or a list of them. For ``Content`` and ``SamplingContent`` see ``BLOCKS``."""
 
-_BLOCKS: Final = {
+_CONTENT_BLOCKS: Final = {
     "text": "TextContent",
     "image": "ImageContent",
     "audio": "AudioContent",
     "resource": "EmbeddedResource",
     "resource_link": "ResourceLink",
-    "tool_use": "ToolUseContent",
-    "tool_result": "ToolResultContent",
 }
+
+BLOCKS: Final[dict[str, dict[str, str]]] = {
+    "Content": _CONTENT_BLOCKS,
+    "SamplingContent": {"tool_use": "ToolUseContent", "tool_result": "ToolResultContent", **_CONTENT_BLOCKS},
+}
+"""The kinds that a block's ``type`` decides."""
 
 RESULT_KINDS: Final = {
     "initialize": "InitializeResult",
@@ -180,10 +193,11 @@ def sieve(kind: str, value: Object, revision: Revision) -> Object:
     """
     known = _STEPS[revision.index]
     step = known[kind] if kind in known else _compile(kind, revision)
-    return value if step is None else step(value)  # type: ignore[no-any-return]
+    result: Object = value if step is None else step(value)
+    return result
 
 
-# --- from tables to functions: each (kind, revision) becomes one step, or none where nothing can have to change ---------
+# --- each (kind, revision) becomes one function, or none where nothing ever has to change -----------------------------
 
 _STEPS: Final[list[dict[str, Step | None]]] = [{} for _ in ALL]
 
@@ -191,7 +205,7 @@ _STEPS: Final[list[dict[str, Step | None]]] = [{} for _ in ALL]
 def _compile(kind: str, revision: Revision) -> Step | None:
     known = _STEPS[revision.index]
     if kind not in known:
-        known[kind] = _compile_blocks(revision) if kind == "Content" else _compile_object(kind, revision)
+        known[kind] = _compile_blocks(BLOCKS[kind], revision) if kind in BLOCKS else _compile_object(kind, revision)
     return known[kind]
 
 
@@ -208,9 +222,7 @@ def _compile_object(kind: str, revision: Revision) -> Step | None:
     if not dropped and not children:
         return last
 
-    def step_through(value: Any) -> Any:
-        if not isinstance(value, dict):
-            return value
+    def step_through(value: Object) -> Any:
         out = value
         if not dropped.isdisjoint(value):
             out = {name: member for name, member in value.items() if name not in dropped}
@@ -224,9 +236,9 @@ def _compile_object(kind: str, revision: Revision) -> Step | None:
     return step_through
 
 
-def _compile_blocks(revision: Revision) -> Step | None:
+def _compile_blocks(kinds: dict[str, str], revision: Revision) -> Step | None:
     steps: dict[str, Step] = {}
-    for tag, kind in _BLOCKS.items():
+    for tag, kind in kinds.items():
         step = _compile(kind, revision)
         rewrite = conversions.of_block(tag, revision)
         if rewrite is not None:
@@ -236,8 +248,8 @@ def _compile_blocks(revision: Revision) -> Step | None:
     if not steps:
         return None
 
-    def convert(block: Any) -> Any:
-        tag = block.get("type") if isinstance(block, dict) else None
+    def convert(block: Object) -> Any:
+        tag = block.get("type")
         step = steps.get(tag) if isinstance(tag, str) else None
         return block if step is None else step(block)
 
@@ -252,12 +264,12 @@ def _after(first: Step | None, second: Step) -> Step:
 
 
 def _in_list(step: Step) -> Step:
-    """For a member that is one object or a list of them."""
+    """For a member that is one object or a list of them. What is neither is not ours to judge."""
 
     def each(value: Any) -> Any:
         if not isinstance(value, list):
-            return value if value is None else step(value)
-        new = [step(item) for item in value]
+            return step(value) if isinstance(value, dict) else value
+        new = [step(item) if isinstance(item, dict) else item for item in value]
         for old, changed in zip(value, new, strict=True):
             if old is not changed:
                 return new
