@@ -269,10 +269,9 @@ def _in_list(step: Step) -> Step:
     def each(value: Any) -> Any:
         if not isinstance(value, list):
             return step(value) if isinstance(value, dict) else value
-        new = [step(item) if isinstance(item, dict) else item for item in value]
-        for old, changed in zip(value, new, strict=True):
-            if old is not changed:
-                return new
+        for old in value:
+            if isinstance(old, dict) and step(old) is not old:
+                return [step(item) if isinstance(item, dict) else item for item in value]
         return value
 
     return each
