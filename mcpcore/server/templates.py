@@ -235,11 +235,11 @@ class _Parameters:
 
 
 def _decode(text: str, separator: str = "") -> list[str]:
-    """The decoded values of a text whose escapes are known to be well-formed. Raises UnicodeDecodeError."""
+    """The decoded values of a text. Raises UnicodeDecodeError for a malformed escape and for what is not UTF-8."""
     if "%" not in text:
         return text.split(separator) if separator else [text]
-    # One pass for all escapes and values; urllib.parse takes them one by one, 20 times as long. U+0100 is no byte, so
-    # it stands for the separator only.
+    # One pass for all escapes and values: urllib.parse takes them one by one, many times as long, and lets malformed
+    # ones through. U+0100 is no byte, so it stands for the separator only.
     escaped = text.replace("\\", "%5C").replace("%", "\\x")
     if separator:
         escaped = escaped.replace(separator, "\\u0100")
@@ -324,10 +324,10 @@ class Template:
             if not uri.isascii():
                 uri = quote(uri, safe=_ASCII)
             start, end = len(self._head), len(uri) - len(self._tail)
-            if start > end or not (uri.startswith(self._head) and uri.endswith(self._tail)) or _BAD_PERCENT.search(uri):
+            if start > end or not (uri.startswith(self._head) and uri.endswith(self._tail)):
                 return None
             return self._take(uri[start:end])
-        except UnicodeError:  # bytes that are not UTF-8, or half of a surrogate pair
+        except UnicodeError:  # a malformed escape, bytes that are not UTF-8, or half of a surrogate pair
             return None
 
     def _take(self, text: str) -> Values | None:

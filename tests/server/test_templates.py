@@ -241,6 +241,8 @@ MATCHES: list[tuple[str, str, dict[str, str | list[str]] | None]] = [
     ("aba{a}aba", "ababa", NO),
     ("aba{a}aba", "abaaba", NO),
     ("aba{a}aba", "abaxaba", {"a": "x"}),
+    ("aba{?a}aba", "ababa", NO),
+    ("aba{?a}aba", "abaaba", {}),
     ("mün://{a}", "mün://ö", {"a": "ö"}),
     ("mün://{a}", "m%C3%BCn://%c3%b6", {"a": "ö"}),
     # one value
@@ -267,6 +269,10 @@ MATCHES: list[tuple[str, str, dict[str, str | list[str]] | None]] = [
     ("x://{a}", "x://\ud800", NO),
     ("x://{a}", "x://%252F", {"a": "%2F"}),
     ("x://{a*}", "x://%C3,%A4", NO),
+    ("x://{a*}", "x://%4,1", NO),
+    ("x://{a*}", "x://%,41", NO),
+    ("x://{a}", "x://%\\41", NO),
+    ("x://{a}", "x://%+4%-4% 4", NO),
     # several values
     ("{a}-{b}", "x-y-z", {"a": "x", "b": "y-z"}),
     ("{a}--{b}", "x---y", {"a": "x", "b": "-y"}),
@@ -470,6 +476,7 @@ def test_sixteen_times_the_uri_takes_about_sixteen_times_as_long(
         "%252e%252e/x",
         "%25252e%25252e%25252fx",
         "%2525252525252e",
+        "%25252525",
     ],
 )
 def test_a_value_that_leaves_its_directory_is_unsafe(value: str) -> None:
@@ -478,7 +485,7 @@ def test_a_value_that_leaves_its_directory_is_unsafe(value: str) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    ["", ".", "a", "a/b.txt", "..a/b..", "a/.../b", ".hidden", "100%", "50%25", "ab:c", "ü ö", "~", "a%2Fb"],
+    ["", ".", "a", "a/b.txt", "..a/b..", "a/.../b", ".hidden", "100%", "50%25", "ab:c", "ü ö", "~", "a%2Fb", "%252525"],
 )
 def test_an_ordinary_relative_path_is_not_unsafe(value: str) -> None:
     assert not is_unsafe_path(value)
