@@ -200,13 +200,30 @@ class LegacyClient:
 
     result_open = b',"result":{'
     answers = True
+    """Whether the server may send requests."""
+    caches = False
+    """Whether results say how long they may be reused."""
+    ping_method = "ping"
+    level_method: str | None = "logging/setLevel"
+    """How a log level is set; ``None`` where it travels with each request."""
+    listen_method: str | None = None
+    """The request that opens a stream of changes; ``None`` where they come unasked, and resources are subscribed to."""
 
     def __init__(self, service: Service, revision: Revision) -> None:
         self.revision = revision
         self._routes = service.routes(revision)
 
-    def wrap(self, params: dict[str, Any] | None, log_level: str | None) -> dict[str, Any] | None:
-        return params
+    def wrap(self, params: dict[str, Any] | None, log_level: str | None, token: Id | None = None) -> dict[str, Any] | None:
+        """Our parameters, with a progress token where one is given."""
+        if token is None:
+            return params
+        if params is None:
+            return {"_meta": {"progressToken": token}}
+        return {**params, "_meta": {**params.get("_meta", {}), "progressToken": token}}
+
+    def is_incomplete(self, method: str, result: dict[str, Any]) -> bool:
+        """Whether the server asks for something before it completes the request: here it sends requests for that."""
+        return False
 
     def admit(self, peer: Peer, id: Id, method: str, params: dict[str, Any], meta: dict[str, Any] | None) -> Exchange:
         serve = _serve_ping if method == "ping" else self._routes.get(method)

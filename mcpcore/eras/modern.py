@@ -9,19 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 from mcpcore.core.events import Event, Notified
 from mcpcore.core.exchange import Exchange
-from mcpcore.errors import MissingCapability, RpcError
+from mcpcore.errors import InvalidResult, MissingCapability, RpcError
 from mcpcore.jsonrpc.codec import encode
 from mcpcore.spec import codes
 from mcpcore.spec.meta import (
     CLIENT_CAPABILITIES,
     CLIENT_INFO,
     LOG_LEVEL,
+    PROGRESS_TOKEN,
     PROTOCOL_VERSION,
     SERVER_INFO,
     SEVERITY,
     SUBSCRIPTION_ID,
 )
-from mcpcore.spec.methods import check_params
+from mcpcore.spec.methods import REQUESTS, check_params
 from mcpcore.spec.revisions import MODERN, Revision
 
 if TYPE_CHECKING:
@@ -209,6 +210,10 @@ class ModernClient:
 
     revision = MODERN
     answers = False
+    caches = True
+    ping_method = "server/discover"
+    level_method: str | None = None
+    listen_method: str | None = "subscriptions/listen"
 
     def __init__(self, service: Service) -> None:
         self._envelope: dict[str, Any] = {
@@ -217,12 +222,27 @@ class ModernClient:
             CLIENT_CAPABILITIES: service.capabilities(MODERN),
         }
 
-    def wrap(self, params: dict[str, Any] | None, log_level: str | None) -> dict[str, Any]:
+    def wrap(self, params: dict[str, Any] | None, log_level: str | None, token: Id | None = None) -> dict[str, Any]:
         """Our parameters with the envelope; a ``_meta`` of the caller's is kept."""
         envelope = self._envelope
         if log_level is not None:
             envelope = {**envelope, LOG_LEVEL: log_level}
+        if token is not None:
+            envelope = {**envelope, PROGRESS_TOKEN: token}
         if params is None:
             return {"_meta": envelope}
         meta = params.get("_meta")
         return {**params, "_meta": {**envelope, **meta} if meta else envelope}
+
+    def is_incomplete(self, method: str, result: dict[str, Any]) -> bool:
+        """Whether the server asks for something before it completes the request.
+
+        Raises ``InvalidResult`` for any other kind of result (2026-07-28, basic/index#result-types); absent is complete.
+        """
+        kind = result.get("resultType", "complete")
+        if kind == "complete":
+            return False
+        known = REQUESTS.get(method)
+        if kind != "input_required" or known is None or not known.input_required:
+            raise InvalidResult(f"{method}: the server answered with a resultType that is unknown here: {str(kind)[:100]!r}")
+        return True
