@@ -57,6 +57,8 @@ class Peer:
         """Whether requests are served at all: a client answers in the legacy era only."""
         self.mint = mint
         self.wake = wake
+        self.shell: Any = None
+        """Whoever drives this peer; the core never looks at it."""
         self.incoming: dict[Id, Exchange] = {}
         self.outgoing: dict[Id, Pending] = {}
         self.outbox: list[bytes] = []

@@ -25,6 +25,10 @@ class Service(Protocol):
         """The requests served in this revision. Whatever is missing here is answered with "method not found"."""
         ...
 
+    def around(self, serve: Serve) -> Serve:
+        """``serve`` inside whatever the application wants around every message."""
+        ...
+
     def identity(self, revision: Revision) -> dict[str, Any]:
         """The ``serverInfo`` (or ``clientInfo``) as this revision knows it."""
         ...

@@ -43,7 +43,7 @@ class LegacyServer:
         self._limits = limits
         self._supported = supported
         self._routes: Mapping[str, Serve] = {}
-        self._own: dict[str, Serve] = {"ping": _serve_ping}
+        self._own: dict[str, Serve] = {"ping": service.around(_serve_ping)}
         self._subscribed: dict[str, None] = {}
         self._flush = -1
         self._sent: set[tuple[str, str | None]] = set()
@@ -67,7 +67,7 @@ class LegacyServer:
     def _open(self, peer: Peer, id: Id, method: str, params: dict[str, Any], meta: dict[str, Any] | None) -> Exchange:
         """Before the handshake only ``ping`` and the handshake itself are served, and the latter once."""
         if method == "ping":
-            return Exchange(peer, id, method, params, meta, self, LATEST_LEGACY, _serve_ping)
+            return Exchange(peer, id, method, params, meta, self, LATEST_LEGACY, self._own["ping"])
         if method != "initialize":
             if method == "server/discover":
                 raise RpcError(codes.METHOD_NOT_FOUND, f"Method not found: {method}")
@@ -79,7 +79,7 @@ class LegacyServer:
             raise RpcError(codes.INVALID_PARAMS, f"initialize: {fault}")
         self._negotiate(params)
         assert self.revision is not None
-        return Exchange(peer, id, method, params, meta, self, self.revision, self._initialize)
+        return Exchange(peer, id, method, params, meta, self, self.revision, self._service.around(self._initialize))
 
     def _negotiate(self, params: dict[str, Any]) -> None:
         """The requested revision where it is served, else the newest one (lifecycle#version-negotiation)."""
@@ -92,10 +92,10 @@ class LegacyServer:
         self._routes = self._service.routes(revision)
         own = self._service.capabilities(revision)
         if "logging" in own:
-            self._own["logging/setLevel"] = self._set_level
+            self._own["logging/setLevel"] = self._service.around(self._set_level)
         if own.get("resources", {}).get("subscribe"):
-            self._own["resources/subscribe"] = self._subscribe
-            self._own["resources/unsubscribe"] = self._unsubscribe
+            self._own["resources/subscribe"] = self._service.around(self._subscribe)
+            self._own["resources/unsubscribe"] = self._service.around(self._unsubscribe)
 
     # -- who asks ------------------------------------------------------------------------------------------------------
 

@@ -37,6 +37,7 @@ __all__ = ["ModernClient", "ModernServer"]
 
 Id = int | str
 
+_RESUMABLE = frozenset(name for name, method in REQUESTS.items() if method.input_required)
 _TOPICS = {"tools": "toolsListChanged", "prompts": "promptsListChanged", "resources": "resourcesListChanged"}
 
 
@@ -74,7 +75,10 @@ class ModernServer:
         self._limits = limits
         self._supported = [revision.name for revision in supported]
         self._routes: Mapping[str, Serve] = service.routes(MODERN)
-        self._own: dict[str, Serve] = {"server/discover": self._discover, "subscriptions/listen": self._listen}
+        self._own: dict[str, Serve] = {
+            "server/discover": service.around(self._discover),
+            "subscriptions/listen": service.around(self._listen),
+        }
         self._listeners: dict[Id, _Listener] = {}
         info = encode(service.identity(MODERN))
         self.result_open = b',"result":{"resultType":"complete","_meta":{"' + SERVER_INFO.encode() + b'":' + info + b"},"
@@ -90,7 +94,11 @@ class ModernServer:
         serve = self._routes.get(method) or self._own.get(method)
         if serve is None:
             raise RpcError(codes.METHOD_NOT_FOUND, f"Method not found: {method[:200]}")
-        return Exchange(peer, id, method, params, meta, self, MODERN, serve)
+        exchange = Exchange(peer, id, method, params, meta, self, MODERN, serve)
+        if "requestState" in params and method in _RESUMABLE:
+            # Hostile until verified (patterns/mrtr#server-requirements-basic-workflow): refused before anything runs.
+            exchange.asking = self._service.make_asker(exchange, True)
+        return exchange
 
     def _refusal(self, method: str, params: dict[str, Any], meta: dict[str, Any] | None) -> RpcError:
         version = None if meta is None else meta.get(PROTOCOL_VERSION)

@@ -12,9 +12,7 @@ Specification: https://modelcontextprotocol.io/specification/2026-07-28/basic/tr
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-import msgspec
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mcpcore.errors import ConnectFailed, McpError, RpcError, UnsupportedRevision
 from mcpcore.spec import codes
@@ -26,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Probe", "Step", "Verdict"]
 
 
-class Verdict(msgspec.Struct, frozen=True):
+class Verdict(NamedTuple):
     """What a server turned out to speak. Keep it and give it to the next client of the same server: it saves the probe.
 
     A verdict that no longer holds is corrected at the next connection, not trusted.
@@ -35,7 +33,7 @@ class Verdict(msgspec.Struct, frozen=True):
     revision: str
 
 
-class Step(msgspec.Struct, frozen=True):
+class Step(NamedTuple):
     """Send this request. ``patience`` tells whether silence may be answered by ``Probe.silent``."""
 
     method: str

@@ -10,13 +10,14 @@ Expansion is the RFC's, all four levels. The RFC leaves matching to the implemen
 - Literals are compared exactly, scheme and host too. Characters outside ASCII are compared percent-encoded (UTF-8).
 - ``{a}``, ``{.a}``, ``{/a}`` and ``{;a}`` never match a bare ``/``, ``?`` or ``#``; ``{/a*}`` runs over ``/``; ``{?a}``
   and ``{&a}`` end at ``#``; ``{+a}`` and ``{#a}`` match everything.
-- A value outside ``{;a}``, ``{?a}`` and ``{&a}`` must be there and not be empty, because nothing tells an empty value
-  from a missing one.
+- A value outside ``{;a}``, ``{?a}`` and ``{&a}`` must be there and not be empty, nor may an item of a list there: a
+  handler never has to ask what an empty name stands for.
 - The parameters of ``{;a}``, ``{?a}`` and ``{&a}`` may be missing, empty, and in any order; an unknown parameter, or a
   second value without ``*``, is no match. A ``+`` in a query is a plus sign.
 - Values are percent-decoded once; a bad escape or bytes that are not UTF-8 are no match.
 - A value with ``*`` comes back as a list, any other as one string, also where a list was expanded without ``*``.
-- ``{a:3}`` matches at most three characters; that is looked at last and changes no other choice.
+- ``{a:3}`` matches at most three characters. Lengths, list items and the names of parameters are looked at last and
+  change no other choice.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
+import threading
 from collections import deque
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -16,18 +17,20 @@ from typing import TYPE_CHECKING, Any
 from mcpcore.core.events import Cancelled, Notified, Violation
 from mcpcore.core.exchange import Exchange, Pending
 from mcpcore.core.peer import Peer
+from mcpcore.eras.door import ServerDoor
 from mcpcore.errors import Closed, ConnectionLost, McpError, RpcError
 from mcpcore.jsonrpc.lines import LineFramer, Oversized
 from mcpcore.spec import codes
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Coroutine, Sequence
 
     from mcpcore.core.events import Event
     from mcpcore.core.limits import Limits
-    from mcpcore.core.policy import Door
+    from mcpcore.core.policy import Door, Service
+    from mcpcore.spec.revisions import Revision
 
-__all__ = ["Runner"]
+__all__ = ["Runner", "server_runner"]
 
 log = logging.getLogger("mcpcore.wire")
 
@@ -51,9 +54,11 @@ class Runner(asyncio.Protocol):
         tap: Callable[[str, bytes], None] | None = None,
     ) -> None:
         self.loop = asyncio.get_running_loop()
+        self.thread = threading.current_thread()
         self.limits = limits
         self.door = door
         self.peer = Peer(door, limits, server=server, mint=self._mint, wake=self._wake)
+        self.peer.shell = self
         self.channel: Any = None
         self.on_notified = on_notified
         self.on_closed = on_closed
@@ -71,6 +76,7 @@ class Runner(asyncio.Protocol):
         self._turn_due = False
         self._congested = False
         self._reading = True
+        self._held = False
         self._drained: asyncio.Future[None] | None = None
         self._unknown_logged: set[str] = set()
 
@@ -79,18 +85,22 @@ class Runner(asyncio.Protocol):
     def connection_made(self, transport: Any) -> None:
         self.channel = transport
         transport.set_write_buffer_limits(high=self.limits.write_high_water)
+        if self._held:
+            transport.pause_reading()
+            self._reading = False
         if self.peer.outbox:
             self._wake()
 
     def data_received(self, data: bytes) -> None:
         self._backlog.extend(self._framer.feed(data))
-        if not self._turn_due:
+        if not self._turn_due and not self._held:
             self._turn()
 
     def eof_received(self) -> bool:
         self._eof = True
         self._backlog.extend(self._framer.finish())
-        self._turn()
+        if not self._held:
+            self._turn()
         return True
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -161,8 +171,24 @@ class Runner(asyncio.Protocol):
         if self._eof and not backlog and not self.input_ended.done():
             self.input_ended.set_result(None)
 
+    def hold(self) -> None:
+        """Serve nothing until ``release``: what comes meanwhile waits, within the limits of the channel."""
+        self._held = True
+        self._set_reading(False)
+
+    def release(self) -> None:
+        self._held = False
+        self._set_reading(True)
+        self._schedule_turn()
+
+    def refuse(self, reason: str) -> None:
+        """Close without having served: the reason goes to the log."""
+        logging.getLogger("mcpcore").error("%s: %s", self.endpoint, reason)
+        if self.channel is not None:
+            self.channel.abort()
+
     def _schedule_turn(self) -> None:
-        if not self._turn_due:
+        if not self._turn_due and not self._held:
             self._turn_due = True
             self.loop.call_soon(self._turn)
 
@@ -208,6 +234,19 @@ class Runner(asyncio.Protocol):
         else:
             task = self.loop.create_task(coroutine)
         exchange.task = task
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    def spawn(self, coroutine: Coroutine[Any, Any, Any], what: str) -> None:
+        """Run something that has no answer; its failure goes to the log."""
+
+        async def run() -> None:
+            try:
+                await coroutine
+            except Exception as error:
+                logging.getLogger("mcpcore").error("%s failed", what, exc_info=error)
+
+        task = self.loop.create_task(run())
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
 
@@ -326,3 +365,16 @@ class Runner(asyncio.Protocol):
         tail = getattr(self.channel, "stderr_tail", None)
         return tail() if tail is not None else ""
 
+
+def server_runner(
+    service: Service,
+    limits: Limits,
+    revisions: Sequence[Revision],
+    *,
+    on_notified: Callable[[Runner, Notified], None],
+    on_closed: Callable[[Runner, Exception | None], None] | None = None,
+    tap: Callable[[str, bytes], None] | None = None,
+) -> Runner:
+    """The serving side of one connection, for these revisions (oldest first)."""
+    door = ServerDoor(service, limits, revisions)
+    return Runner(door, limits, server=True, on_notified=on_notified, on_closed=on_closed, tap=tap)

@@ -1,0 +1,109 @@
+"""Completion of prompt arguments and template variables: by a function, or derived from ``Literal`` and ``Enum`` hints.
+
+Specification: https://modelcontextprotocol.io/specification/2026-07-28/server/utilities/completion
+"""
+
+from __future__ import annotations
+
+import enum
+import types
+import typing
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from mcpcore.errors import RpcError, UsageError
+from mcpcore.server.handlers import Handler
+from mcpcore.spec import codes
+from mcpcore.spec.methods import check_params
+from mcpcore.types import Completion, to_wire
+
+if TYPE_CHECKING:
+    from mcpcore.core.exchange import Exchange
+    from mcpcore.server.app import Server
+
+__all__ = ["choices_of", "serve_complete"]
+
+_MOST = 100
+"""Values in one answer (server/utilities/completion#completion-results)."""
+
+
+def choices_of(annotation: Any) -> list[str] | None:
+    """The values that a hint allows, where it lists them."""
+    origin = typing.get_origin(annotation)
+    if origin is typing.Annotated:
+        return choices_of(typing.get_args(annotation)[0])
+    if origin is typing.Literal:
+        return [str(value) for value in typing.get_args(annotation)]
+    if origin in (typing.Union, types.UnionType):
+        found = [choices_of(option) for option in typing.get_args(annotation) if option is not type(None)]
+        return [value for values in found if values for value in values] or None
+    if isinstance(annotation, type) and issubclass(annotation, enum.Enum):
+        return [str(member.value) for member in annotation]
+    return None
+
+
+def serve_complete(server: Server, exchange: Exchange) -> Any:
+    fault = check_params("completion/complete", exchange.params, exchange.revision)
+    if fault is not None:
+        raise RpcError(codes.INVALID_PARAMS, f"completion/complete: {fault}")
+    reference, argument = exchange.params["ref"], exchange.params["argument"]
+    context = exchange.params.get("context") or {}
+    target = _target(server, reference)
+    handler = server.completions.get((target[0], argument["name"]))
+    given = context.get("arguments") or {}
+    return _complete(exchange, handler, target[1], argument["name"], argument["value"], given)
+
+
+def _target(server: Server, reference: dict[str, Any]) -> tuple[str, Handler]:
+    """The name under which completions are registered, and the handler whose hints may help."""
+    if reference["type"] == "ref/prompt":
+        prompt = server.prompts.get(reference["name"])
+        if prompt is None:
+            raise RpcError(codes.INVALID_PARAMS, f"Unknown prompt: {reference['name'][:200]}")
+        return reference["name"], prompt.handler
+    uri = reference["uri"]
+    for template in server.templates:
+        if template.definition.uri_template == uri or template.match(uri) is not None:
+            return template.definition.uri_template, template.handler
+    resource = server.resources.get(uri)
+    if resource is None:
+        raise RpcError(codes.INVALID_PARAMS, "completion/complete: params.ref.uri is no template and no resource of this server")
+    return uri, resource.handler
+
+
+async def _complete(
+    exchange: Exchange, handler: Handler | None, target: Handler, name: str, value: str, given: Mapping[str, str]
+) -> dict[str, Any]:
+    if handler is not None:
+        found = await handler.run(exchange, {"value": value, "arguments": given})
+    else:
+        parameter = target.parameters.get(name)
+        choices = choices_of(parameter.annotation) if parameter is not None else None
+        found = ranked(choices or [], value)
+    return {"completion": _written(found)}
+
+
+def ranked(values: Iterable[str], typed: str) -> list[str]:
+    """Those that begin with what was typed, then those that hold it; case does not matter."""
+    low = typed.casefold()
+    begins = [value for value in values if value.casefold().startswith(low)]
+    holds = [value for value in values if low in value.casefold() and not value.casefold().startswith(low)]
+    return begins + holds
+
+
+def _written(found: Any) -> dict[str, Any]:
+    if isinstance(found, Completion):
+        completion = to_wire(found)
+    elif isinstance(found, Iterable) and not isinstance(found, str | bytes):
+        values = [str(value) for value in found]
+        completion = {"values": values, "total": len(values)}
+    elif found is None:
+        completion = {"values": [], "total": 0}
+    else:
+        raise UsageError("a completion function returns a list of strings or a Completion")
+    values = completion["values"]
+    if len(values) > _MOST:
+        completion = {**completion, "values": values[:_MOST], "hasMore": True}
+    else:
+        completion.setdefault("hasMore", False)
+    return completion

@@ -1,0 +1,166 @@
+"""How a server meets its connections: ``run``, ``serve``, clients in the same process, changes told to all of them.
+
+Specification: https://modelcontextprotocol.io/specification/2026-07-28/basic/transports/stdio
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from mcpcore.errors import UsageError
+from mcpcore.server.lifespan import LifespanRunner
+from mcpcore.server.middleware import chain
+from mcpcore.transports.runner import Runner, server_runner
+
+if TYPE_CHECKING:
+    from mcpcore.core.events import Notified
+    from mcpcore.server.app import Server
+    from mcpcore.transports.memory import MemoryChannel
+
+__all__ = ["Hosting", "Lifespan"]
+
+Lifespan = Callable[[Any], AbstractAsyncContextManager[Any]]
+_log = logging.getLogger("mcpcore.server")
+
+
+class Hosting:
+    """The part of ``Server`` that has connections."""
+
+    def __init__(self, lifespan: Lifespan | None) -> None:
+        self._lifespan = LifespanRunner(self, lifespan)
+        self._runners: set[Runner] = set()
+        self._told: set[str] = set()
+
+    @property
+    def lifespan_value(self) -> Any:
+        """What ``lifespan`` yielded, while it runs."""
+        return self._lifespan.value
+
+    # -- running -------------------------------------------------------------------------------------------------------
+
+    def run(self, transport: str = "stdio") -> NoReturn:
+        """Serve until the input ends or a signal comes, then end the process: status 0, or 1 after a failure.
+
+        Standard input and output become the wire; ``print`` and child processes are led to stderr. Raises
+        ``UsageError`` for an unknown transport.
+        """
+        from mcpcore.server.stdio_process import run_stdio
+
+        _check_transport(transport)
+        run_stdio(self)  # type: ignore[arg-type]
+
+    async def serve(self, transport: str = "stdio") -> None:
+        """Serve inside a running loop, without signal handlers, until the input ends. The process goes on afterwards."""
+        from mcpcore.server.stdio_process import serve_stdio
+
+        _check_transport(transport)
+        await serve_stdio(self)  # type: ignore[arg-type]
+
+    def connect_client(self, protocol: asyncio.Protocol) -> MemoryChannel:
+        """Connect a client of the same loop: ``protocol`` is its end, and the channel back is what it writes to."""
+        from mcpcore.transports.memory import connect_in_memory
+
+        runner = self.open_runner()
+        _, channel = connect_in_memory(runner, protocol, f"server {self.name!r} in memory")  # type: ignore[attr-defined]
+        return channel
+
+    def open_runner(self) -> Runner:
+        """A runner for one connection, an ``asyncio.Protocol`` that any channel can drive.
+
+        It begins to serve once the lifespan has started, which the first connection does.
+        """
+        runner = server_runner(self, self.limits, self.revisions, on_notified=self._notified, on_closed=self._closed)  # type: ignore[attr-defined, arg-type]
+        self._runners.add(runner)
+        if self._lifespan.wanted:
+            runner.hold()
+            self._lifespan.enter(runner.release, lambda error: runner.refuse(f"the server could not start: {error}"))
+        return runner
+
+    async def start_lifespan(self) -> None:
+        """Enter the lifespan before the first connection; raises what it raises."""
+        await self._lifespan.start()
+
+    async def stop_lifespan(self) -> None:
+        await self._lifespan.stop()
+
+    def _closed(self, runner: Runner, error: Exception | None) -> None:
+        self._runners.discard(runner)
+        if self._lifespan.wanted:
+            self._lifespan.leave()
+
+    # -- changes -------------------------------------------------------------------------------------------------------
+
+    def notify_tools_changed(self) -> None:
+        """Tell every listening client that the list of tools changed. From any thread."""
+        self.notify_changed("tools")
+
+    def notify_prompts_changed(self) -> None:
+        """Tell every listening client that the list of prompts changed. From any thread."""
+        self.notify_changed("prompts")
+
+    def notify_resources_changed(self) -> None:
+        """Tell every listening client that the list of resources changed. From any thread."""
+        self.notify_changed("resources")
+
+    def notify_resource_updated(self, uri: str) -> None:
+        """Tell every client that subscribed to ``uri`` that it has new contents. From any thread."""
+        self.notify_changed("resource", uri)
+
+    def notify_changed(self, topic: str, uri: str | None = None) -> None:
+        for runner in tuple(self._runners):
+            if runner.thread is threading.current_thread():
+                runner.door.changed(runner.peer, topic, uri)
+            else:
+                try:
+                    runner.loop.call_soon_threadsafe(runner.door.changed, runner.peer, topic, uri)
+                except RuntimeError:  # its loop is closed, and so is the connection
+                    self._runners.discard(runner)
+
+    # -- notifications of clients --------------------------------------------------------------------------------------
+
+    def _notified(self, runner: Runner, event: Notified) -> None:
+        server: Server = self  # type: ignore[assignment]
+        handler = server.notification_handlers.get(event.method)
+        middleware = server._middleware
+        if handler is None and not middleware:
+            self._note_unknown(event.method)
+            return
+
+        async def innermost(event: Any) -> None:
+            if handler is not None:
+                await handler.run(_NoExchange(runner, event), {"params": event.params})  # type: ignore[arg-type]
+
+        runner.spawn(chain(middleware, innermost)(event), f"notification {event.method}")
+
+    def _note_unknown(self, method: str) -> None:
+        if not method.startswith("notifications/") and method not in self._told and len(self._told) < 64:
+            self._told.add(method)
+            _log.info("notifications %r have no handler here; register one with @server.notification", method[:200])
+
+
+class _NoExchange:
+    """Stands where a handler's exchange would: a notification has no answer and asks nothing."""
+
+    asking = None
+    cancelled = False
+    open = False
+    meta = None
+    on_cancel = None
+    principal = "anonymous"
+    headers = None
+
+    def __init__(self, runner: Runner, event: Notified) -> None:
+        self.peer = runner.peer
+        self.id = None
+        self.method = event.method
+        self.params = event.params
+
+
+def _check_transport(transport: str) -> None:
+    if transport != "stdio":
+        raise UsageError(f"the transport {transport!r} is not available; this version serves: stdio, and clients in memory")

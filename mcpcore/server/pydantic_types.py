@@ -1,0 +1,202 @@
+"""The shapes of pydantic's models and types, made by pydantic itself.
+
+pydantic is used where the program uses it, and never imported before. Its own rules decide what a model accepts, so a
+model in its lax mode takes more than its schema says (``"3"`` for an int). Here live the shape, the clean-up of
+pydantic's schema (references inlined, generated titles dropped), and the translation of its errors, which are rebuilt
+from the error's kind, because their texts may hold the refused value.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal
+
+from mcpcore.server.schema import Definitions, Mismatch, Schema, Shape
+
+__all__ = ["dump", "is_pydantic", "pydantic_shape"]
+
+# pydantic's words for a bound -> the keyword of JSON Schema, and the words of an error
+LIMITS = {
+    "ge": ("minimum", "at least {}"),
+    "gt": ("exclusiveMinimum", "above {}"),
+    "le": ("maximum", "at most {}"),
+    "lt": ("exclusiveMaximum", "below {}"),
+    "multiple_of": ("multipleOf", "a multiple of {}"),
+    "min_length": ("minLength", "length at least {}"),
+    "max_length": ("maxLength", "length at most {}"),
+    "pattern": ("pattern", "text matching {}"),
+    "expected": ("enum", "{}"),
+    "expected_tags": ("enum", "one of {}"),
+}
+SCHEMA_MEMBERS = ("properties", "$defs", "patternProperties", "dependentSchemas")
+DATA_MEMBERS = ("default", "const", "enum", "examples")
+
+
+def is_pydantic(hint: Any) -> bool:
+    """Whether the hint is a pydantic model, dataclass or type, in a program that has loaded pydantic."""
+    return "pydantic" in sys.modules and hasattr(hint, "__get_pydantic_core_schema__")
+
+
+def pydantic_shape(hint: Any, mode: Literal["validation", "serialization"]) -> Shape:
+    """The shape of anything that pydantic's ``TypeAdapter`` takes."""
+    import pydantic
+
+    adapter: Any = pydantic.TypeAdapter(hint)
+    schema = adapter.json_schema(mode=mode)
+    properties = schema.get("properties", {})
+
+    def decode(value: Any) -> Any:
+        try:
+            return adapter.validate_python(value)
+        except pydantic.ValidationError as error:
+            raise _mismatch(error.errors(include_url=False, include_input=False)[0], schema, value) from None
+
+    return Shape(
+        kinds=_kinds(schema, schema.get("$defs", {})),
+        expected=_expected(schema),
+        decode=decode,
+        emit=lambda definitions: _tidy(schema, definitions),
+        members=frozenset(properties),
+        hashable=getattr(hint, "__hash__", None) is not None,
+    )
+
+
+def dump(value: Any) -> Any:
+    """A pydantic value as JSON-able builtins. Raises TypeError for everything else."""
+    if "pydantic" in sys.modules and hasattr(type(value), "__pydantic_serializer__"):
+        return type(value).__pydantic_serializer__.to_python(value, mode="json", by_alias=True)
+    raise TypeError(f"{type(value).__qualname__} has no form in JSON")
+
+
+def _mismatch(error: Mapping[str, Any], schema: Schema, value: Any) -> Mismatch:
+    context = error.get("ctx", {})
+    kind = error["type"]
+    for name, (keyword, words) in LIMITS.items():
+        if name in context:
+            mismatch = Mismatch(words.format(context[name]), keyword)
+            break
+    else:
+        keyword = {"missing": "required", "extra_forbidden": "additionalProperties"}.get(kind, "type")
+        problem = {"missing": "Missing", "extra_forbidden": "Unknown"}.get(kind, "Invalid")
+        mismatch = Mismatch(_words(kind, schema), keyword, problem)
+    for step in reversed(_steps(error["loc"], value, _names(schema), kind)):
+        mismatch.at(step)
+    return mismatch
+
+
+def _steps(location: Sequence[str | int], value: Any, ours: set[str], kind: str) -> list[str | int | None]:
+    """The location without pydantic's labels for branches of a union, and with the peer's names left out."""
+    steps: list[str | int | None] = []
+    for step in location:
+        if isinstance(value, dict) and step in value:
+            value = value[step]
+            steps.append(step if step in ours else None)
+        elif isinstance(value, list) and isinstance(step, int) and step < len(value):
+            value = value[step]
+            steps.append(step)
+        elif kind == "missing" and step in ours:
+            steps.append(step)
+    return steps[:-1] if kind == "extra_forbidden" else steps
+
+
+def _words(kind: str, schema: Schema) -> str:
+    if kind == "missing":
+        return "a value"
+    if kind == "extra_forbidden":
+        return "no members but those of the schema"
+    if kind in ("value_error", "assertion_error"):
+        return "a value that the model accepts"
+    return kind.removesuffix("_type").removesuffix("_parsing").replace("_", " ")
+
+
+def _names(value: Any) -> set[str]:
+    """All property names in a schema: these are ours to say, other names in a location came from the peer."""
+    found: set[str] = set()
+    if isinstance(value, dict):
+        for name, item in value.items():
+            if name == "properties" and isinstance(item, dict):
+                found |= set(item)
+            found |= _names(item)
+    elif isinstance(value, list):
+        for item in value:
+            found |= _names(item)
+    return found
+
+
+def _kinds(schema: Schema, definitions: Mapping[str, Schema]) -> frozenset[str]:
+    if "$ref" in schema:
+        return _kinds(definitions[schema["$ref"].removeprefix("#/$defs/")], {})
+    types = schema.get("type")
+    if types is not None:
+        return frozenset([types] if isinstance(types, str) else types)
+    for keyword in ("anyOf", "oneOf"):
+        if keyword in schema:
+            return frozenset().union(*(_kinds(item, definitions) for item in schema[keyword]))
+    return frozenset({"string", "number", "boolean", "null", "object", "array"})
+
+
+def _expected(schema: Schema) -> str:
+    kinds = schema.get("type", "object")
+    return kinds if isinstance(kinds, str) else " or ".join(kinds)
+
+
+def _tidy(schema: Schema, definitions: Definitions) -> Schema:
+    """pydantic's schema in our form: references are inlined, recursive types are defined, generated titles go."""
+    sources = schema.get("$defs", {})
+
+    def resolve(name: str) -> Schema:
+        if definitions.inline and not _is_recursive(name, sources):
+            return clean(sources[name], name)
+        return definitions.reference(sources[name], name, lambda: clean(sources[name], name))
+
+    def clean(value: Schema, name: str | None) -> Schema:
+        definitions.count()
+        result: Schema = {}
+        for key, item in value.items():
+            dropped = key in ("$defs", "discriminator") or (key == "title" and _is_generated(item, name))
+            if not dropped:
+                result[key] = _clean_member(key, item, clean)
+        target = result.pop("$ref", None)
+        return {**resolve(target.removeprefix("#/$defs/")), **result} if target else result
+
+    return clean(schema, schema.get("title") if "properties" in schema else None)
+
+
+def _clean_member(key: str, item: Any, clean: Callable[[Any, str | None], Any]) -> Any:
+    if key in DATA_MEMBERS:
+        return item
+    if key in SCHEMA_MEMBERS:
+        return {name: clean(one, name) if isinstance(one, dict) else one for name, one in item.items()}
+    if isinstance(item, dict):
+        return clean(item, None)
+    if isinstance(item, list):
+        return [clean(one, None) if isinstance(one, dict) else one for one in item]
+    return item
+
+
+def _is_generated(title: Any, name: str | None) -> bool:
+    """Whether the title only repeats the name of the member or model, as pydantic makes them."""
+    if not isinstance(title, str) or name is None:
+        return False
+    return title.replace(" ", "").lower() == name.replace("_", "").lower()
+
+
+def _is_recursive(name: str, sources: Mapping[str, Schema]) -> bool:
+    seen: set[str] = set()
+    pending = [name]
+    while pending:
+        for target in _targets(sources[pending.pop()]):
+            if target == name:
+                return True
+            if target not in seen:
+                seen.add(target)
+                pending.append(target)
+    return False
+
+
+def _targets(value: Any) -> set[str]:
+    if isinstance(value, dict):
+        own = {value["$ref"].removeprefix("#/$defs/")} if isinstance(value.get("$ref"), str) else set()
+        return own.union(*(_targets(item) for item in value.values()))
+    return set().union(*(_targets(item) for item in value)) if isinstance(value, list) else set()

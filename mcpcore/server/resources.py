@@ -1,0 +1,114 @@
+"""Resources and resource templates: how a URI is read.
+
+Specification: https://modelcontextprotocol.io/specification/2026-07-28/server/resources
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from mcpcore.errors import RpcError, UsageError
+from mcpcore.server.handlers import Handler, Stopped
+from mcpcore.server.results import read_result
+from mcpcore.server.templates import Template, is_unsafe_path
+from mcpcore.spec import codes
+from mcpcore.types import CacheHint, Resource, ResourceTemplate
+
+if TYPE_CHECKING:
+    from mcpcore.core.exchange import Exchange
+    from mcpcore.server.app import Server
+
+__all__ = ["RegisteredResource", "RegisteredTemplate", "read"]
+
+_log = logging.getLogger("mcpcore.server")
+
+
+class RegisteredResource:
+    """One resource with a fixed URI."""
+
+    def __init__(self, definition: Resource, handler: Handler, cache: CacheHint | None) -> None:
+        for parameter in handler.parameters.values():
+            if parameter.required:
+                text = f"resource {definition.uri!r}: its function needs {parameter.name!r}, but the URI has no such variable"
+                raise UsageError(text)
+        self.definition = definition
+        self.handler = handler
+        self.cache = cache
+
+    @property
+    def mime_type(self) -> str | None:
+        return self.definition.mime_type
+
+
+class RegisteredTemplate:
+    """A family of resources; the variables of the template are the parameters of its function."""
+
+    def __init__(self, definition: ResourceTemplate, handler: Handler, cache: CacheHint | None) -> None:
+        self.template = Template(definition.uri_template)
+        missing = [name for name, one in handler.parameters.items() if one.required and name not in self.template.variables]
+        unknown = [name for name in self.template.variables if name not in handler.parameters and not handler.takes_any]
+        if missing or unknown:
+            names = ", ".join(self.template.variables)
+            text = f"template {definition.uri_template!r}: its variables are ({names}); the function's parameters must be the same"
+            raise UsageError(text)
+        self.definition = definition
+        self.handler = handler
+        self.cache = cache
+
+    @property
+    def mime_type(self) -> str | None:
+        return self.definition.mime_type
+
+    def match(self, uri: str) -> dict[str, Any] | None:
+        """The variables of this URI. A path that could lead out of its directory matches nothing."""
+        values = self.template.match(uri)
+        if values is None or (uri.startswith("file:") and _leads_out(values)):
+            return None
+        return values
+
+
+def _leads_out(values: dict[str, Any]) -> bool:
+    """``file://`` paths must be kept from traversal (server/resources#common-uri-schemes)."""
+    parts = [part for value in values.values() for part in (value if isinstance(value, list) else [value])]
+    return any(is_unsafe_path(part.lstrip("/")) for part in parts)
+
+
+async def read(server: Server, exchange: Exchange, uri: str) -> dict[str, Any]:
+    """The result of ``resources/read``. Raises ``RpcError`` for what does not exist."""
+    found: RegisteredResource | RegisteredTemplate | None = server.resources.get(uri)
+    values: dict[str, Any] = {}
+    if found is None:
+        for template in server.templates:
+            matched = template.match(uri)
+            if matched is not None:
+                found, values = template, matched
+                break
+    if found is None:
+        raise not_found(exchange, uri)
+    try:
+        values = found.handler.convert(values, "resources/read")
+    except RpcError:
+        raise not_found(exchange, uri) from None
+    value = await found.handler.run(exchange, values)
+    if isinstance(value, Stopped):
+        return value.result
+    hint = found.cache
+    result = read_result(value, uri, found.mime_type)
+    if not result["contents"]:
+        raise not_found(exchange, uri)
+    defaults = server.cache_hint("resources/read") if hint is None else {"ttlMs": hint.ttl_ms, "cacheScope": hint.scope}
+    return {**defaults, **result}
+
+
+def not_found(exchange: Exchange, uri: str) -> RpcError:
+    """-32602 in 2026-07-28, -32002 before (server/resources#error-handling)."""
+    code = exchange.revision.resource_not_found
+    return RpcError(code, "Resource not found", {"uri": uri})
+
+
+def serve_read(server: Server, exchange: Exchange) -> Any:
+    uri = exchange.params.get("uri")
+    if type(uri) is not str:
+        raise RpcError(codes.INVALID_PARAMS, "resources/read: params.uri must be a string")
+    return read(server, exchange, uri)
