@@ -21,6 +21,7 @@ from mcpcore.spec.members import (
 )
 from mcpcore.spec.methods import NOTIFICATIONS, REQUESTS
 from mcpcore.spec.revisions import ALL, BY_NAME, MODERN, Revision
+from tests.schema_judge import AVAILABLE, Side, validate
 
 SCHEMAS = Path(__file__).resolve().parents[3] / "shared" / "spec" / "schema"
 R2411, R2503, R2506, R2511 = ALL[:4]
@@ -242,6 +243,39 @@ def test_malformed_parts_are_not_the_sieves_business() -> None:
         for kind in ("ToolResult", "ListToolsResult"):
             assert sieve(kind, value, R2411) == value
     assert sieve("CreateMessageParams", {"messages": [5, {"content": 5}]}, R2411) == {"messages": [5, {"content": 5}]}
+
+
+EXAMPLES = SCHEMAS.parent / "examples" / "2026-07-28"
+METHOD_OF = {PUBLISHED_AS.get(kind, (kind,))[0]: method for method, kind in RESULT_KINDS.items()}
+
+
+@pytest.mark.parametrize("revision", ALL[:4], ids=str)
+@pytest.mark.parametrize("published_name", METHOD_OF)
+def test_every_modern_example_becomes_valid_in_every_older_revision(published_name: str, revision: Revision) -> None:
+    method = METHOD_OF[published_name]
+    if not AVAILABLE or not REQUESTS[method].exists(revision):
+        pytest.skip("no schemas, or no such method in this revision")
+    sender: Side = "server" if REQUESTS[method].sender == "client" else "client"
+    for path in sorted(EXAMPLES.glob(f"{published_name}/*.json")):
+        result = json.loads(path.read_text())
+        if published_name == "CreateMessageResult" and sampling_fits(result, revision) is not None:
+            continue
+        sieved = sieve(RESULT_KINDS[method], result, revision)
+        message = {"jsonrpc": "2.0", "id": 1, "result": sieved}
+        assert validate(message, revision.name, sender, {1: method}) == [], path.name
+
+
+@pytest.mark.parametrize("revision", ALL[2:4], ids=str)
+def test_every_modern_question_becomes_valid_or_is_refused(revision: Revision) -> None:
+    for name, fits in (("CreateMessageRequest", sampling_fits), ("ElicitRequest", elicitation_fits)):
+        for path in sorted(EXAMPLES.glob(f"{name}/*.json")):
+            question = json.loads(path.read_text())
+            if fits(question["params"], revision) is None:
+                params = sieve(PARAMS_KINDS[question["method"]], question["params"], revision)
+                if params.get("mode") == "url":
+                    params = {"elicitationId": "the era adds it", **params}
+                message = {"jsonrpc": "2.0", "id": 1, "method": question["method"], "params": params}
+                assert validate(message, revision.name, "server") == [], path.name
 
 
 def test_an_unknown_kind_is_the_callers_mistake() -> None:
