@@ -1,7 +1,7 @@
 """The peers' environments: each foreign implementation is installed with pip or npm into a directory of its own.
 
-The place is ``MCPCORE_BENCH_CACHE`` or ``~/.cache/mcpcore-bench``, never the repository. An environment is finished when
-its stamp names exactly what is asked for; otherwise it is built anew. Which scripts run in one lives in
+The place is ``MCPCORE_BENCH_CACHE`` or ``~/.cache/mcpcore-bench``, never the repository. An environment is finished
+when its stamp names exactly what is asked for; otherwise it is built anew. Which scripts run in one lives in
 ``implementations.py``.
 """
 
@@ -94,7 +94,7 @@ def child_environment() -> dict[str, str]:
 
 
 def prepare(peer: Peer, *, build: bool = True) -> Environment:
-    """The peer's environment, built if need be. Raises :class:`InstallFailed`; so does an absent one without ``build``."""
+    """The peer's environment, built if need be. Raises :class:`InstallFailed`, without ``build`` for an absent one."""
     root = peer.directory
     if not _finished(peer):
         if not build:

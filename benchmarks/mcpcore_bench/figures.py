@@ -1,4 +1,4 @@
-"""Statistics: medians, percentiles, spreads and ratios. Numbers go in and come out; nothing is measured or printed here."""
+"""Statistics: medians, percentiles, spreads and ratios. Nothing is measured or printed here."""
 
 from __future__ import annotations
 

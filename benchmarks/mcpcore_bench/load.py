@@ -23,9 +23,9 @@ import orjson
 
 from mcpcore_bench.cores import Cores, on_core
 from mcpcore_bench.figures import Sample, latency_figures
-from mcpcore_bench.wire import INITIALIZED, Check, Era, Shape, opening, request_lines, verify
+from mcpcore_bench.wire import INITIALIZED, Check, Era, Shape, WrongReply, opening, request_lines, verify
 
-__all__ = ["Batch", "ServerDied", "ServerUnderTest"]
+__all__ = ["Batch", "OpeningFailed", "ServerDied", "ServerUnderTest"]
 
 SILENCE_SECONDS: Final = 30.0
 CLOSE_SECONDS: Final = 5.0
@@ -36,6 +36,10 @@ MOST_BYTES: Final = 64_000_000  # of replies kept until they are checked
 
 class ServerDied(Exception):
     """The server ended, or was killed because it stopped answering. The text holds the end of its stderr."""
+
+
+class OpeningFailed(Exception):
+    """The server did not answer ``initialize`` or ``server/discover`` rightly, so nothing can be measured on it."""
 
 
 @dataclass
@@ -113,8 +117,14 @@ class ServerUnderTest:
         return self._cpu_ns(self.process.pid)
 
     def open(self) -> dict[str, Any]:
-        """The opening of this era: ``initialize`` and ``notifications/initialized``, or ``server/discover``."""
-        result = self.ask(opening(self.era))
+        """The opening of this era: ``initialize`` and ``notifications/initialized``, or ``server/discover``.
+
+        Raises :class:`OpeningFailed`.
+        """
+        try:
+            result = self.ask(opening(self.era))
+        except (WrongReply, ServerDied) as error:
+            raise OpeningFailed(str(error)) from error
         if self.era == "legacy":
             self._write(INITIALIZED)
         return result
@@ -126,6 +136,24 @@ class ServerUnderTest:
         result: dict[str, Any] = orjson.loads(batch.replies)["result"]
         return result
 
+    def first_answer(self, shape: Shape, check: Check) -> int:
+        """Opening and one request on a server just spawned; the nanoseconds from the spawn to the second answer."""
+        ids = range(self.next_id, self.next_id + 2)
+        self.next_id += 2
+        first = request_lines(self.era, opening(self.era), ids[:1])
+        second = request_lines(self.era, shape, ids[1:])
+        hello: list[bytes] = []
+        answer: list[bytes] = []
+        with self._watched():
+            self._one_by_one(first, hello)
+            if self.era == "legacy":
+                self._write(INITIALIZED)
+            self._one_by_one(second, answer)
+            elapsed = time.perf_counter_ns() - self.spawned_ns
+        verify(self.era, ids[:1], b"".join(hello), lambda result: None)
+        verify(self.era, ids[1:], b"".join(answer), check)
+        return elapsed
+
     def run(self, shape: Shape, count: int, *, window: int) -> Batch:
         """``count`` requests with ``window`` of them outstanding; each reply makes room for the next request.
 
@@ -135,11 +163,11 @@ class ServerUnderTest:
         self.next_id += count
         lines = request_lines(self.era, shape, ids)
         self._window_fits(lines, window)
-        drive = self._one_by_one if window == 1 else self._windowed
-        with self._watched(), _no_collection():
+        replies: list[bytes] = []
+        with self._watched(), _no_collection(), self._naming_the_unanswered(ids, replies):
             cpu = self.cpu_ns()
             start = time.perf_counter_ns()
-            replies, latencies = drive(lines, window)
+            latencies = self._one_by_one(lines, replies) if window == 1 else self._windowed(lines, window, replies)
             wall = time.perf_counter_ns() - start
             cpu = self.cpu_ns() - cpu
         return Batch(ids, b"".join(replies), wall, cpu, latencies)
@@ -149,9 +177,11 @@ class ServerUnderTest:
         count, spent = max(window, 16), 0
         batch = self._checked(shape, check, count, window)
         most = min(MOST_CALLS, MOST_BYTES // (len(batch.replies) // count))
-        while (spent := spent + batch.wall_ns) < warm_seconds * 1e9:
+        parts = 1
+        while (spent := spent + batch.wall_ns) < warm_seconds * 1e9 or parts < 3:
             count = min(2 * count, 2048, most)
             batch = self._checked(shape, check, count, window)
+            parts += 1
         due = int(seconds * count / batch.wall_ns * 1e9)
         return self._checked(shape, check, min(most, max(due, 2 * window, 50)), window).figures()
 
@@ -160,8 +190,7 @@ class ServerUnderTest:
         verify(self.era, batch.ids, batch.replies, check)
         return batch
 
-    def _windowed(self, lines: list[bytes], window: int) -> tuple[list[bytes], list[int]]:
-        replies: list[bytes] = []
+    def _windowed(self, lines: list[bytes], window: int, replies: list[bytes]) -> list[int]:
         total, sent, answered = len(lines), min(window, len(lines)), 0
         self._write(b"".join(lines[:sent]))
         while answered < total:
@@ -172,10 +201,9 @@ class ServerUnderTest:
             if due > sent:
                 self._write(b"".join(lines[sent:due]))
                 sent = due
-        return replies, []
+        return []
 
-    def _one_by_one(self, lines: list[bytes], window: int) -> tuple[list[bytes], list[int]]:
-        replies: list[bytes] = []
+    def _one_by_one(self, lines: list[bytes], replies: list[bytes]) -> list[int]:
         latencies: list[int] = []
         clock = time.perf_counter_ns
         for line in lines:
@@ -186,7 +214,19 @@ class ServerUnderTest:
                 piece += self._read()
             latencies.append(clock() - start)
             replies.append(piece)
-        return replies, latencies
+        return latencies
+
+    @contextlib.contextmanager
+    def _naming_the_unanswered(self, ids: range, replies: list[bytes]) -> Iterator[None]:
+        """A server that stops in the middle of a batch: the error says which replies are missing or wrong."""
+        try:
+            yield
+        except ServerDied as died:
+            try:
+                verify(self.era, ids, b"".join(replies), lambda result: None)
+            except WrongReply as wrong:
+                raise ServerDied(f"{wrong}: {died}") from died
+            raise
 
     def _write(self, data: bytes) -> None:
         try:
@@ -234,5 +274,3 @@ def _no_collection() -> Iterator[None]:
         yield
     finally:
         gc.enable()
-
-

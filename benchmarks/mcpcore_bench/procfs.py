@@ -31,7 +31,7 @@ _PROCESS_CLOCK: Final = 2  # CPUCLOCK_SCHED of the kernel's clock numbers; per t
 
 
 def parse_schedstat(text: str) -> int:
-    """The nanoseconds on a processor from the text of a ``schedstat`` file. Raises :class:`ValueError` for other text."""
+    """The nanoseconds on a processor from the text of a ``schedstat`` file. Raises :class:`ValueError`."""
     fields = text.split()
     if len(fields) != 3 or not all(field.isdigit() for field in fields):
         raise ValueError(f"not the text of a schedstat file: {text!r}")
@@ -39,7 +39,7 @@ def parse_schedstat(text: str) -> int:
 
 
 def parse_stat(text: str, ticks_per_second: int) -> int:
-    """The nanoseconds in user and kernel mode from ``/proc/PID/stat``. The command's name may hold spaces and brackets."""
+    """The nanoseconds in user and kernel mode from ``/proc/PID/stat``, whose command may hold spaces and brackets."""
     _, bracket, rest = text.rpartition(")")
     fields = rest.split()
     if not bracket or len(fields) < 13:

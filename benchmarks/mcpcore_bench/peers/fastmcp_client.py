@@ -1,0 +1,31 @@
+"""The client of FastMCP 4.1: over stdio, or to a server object in the same process."""
+# mypy: disable-error-code="import-not-found"
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+
+from fastmcp import Client
+from fastmcp.client.transports import StdioTransport
+
+from mcpcore_bench.measuring import Call, Task, run
+
+
+@contextlib.asynccontextmanager
+async def connect(task: Task) -> AsyncIterator[Call]:
+    if task.command:
+        target = StdioTransport(task.command[0], list(task.command[1:]), keep_alive=False)
+    else:
+        from mcpcore_bench.peers.fastmcp_server import server as target
+    async with Client(target, mode="legacy" if task.era == "legacy" else "auto") as client:
+
+        async def echo() -> str:
+            result = await client.call_tool("echo", {"text": "hello"})
+            return str(result.content[0].text)
+
+        yield echo
+
+
+if __name__ == "__main__":
+    run(connect)

@@ -1,0 +1,121 @@
+"""The project's goals as numbers, and whether what was measured meets them. Each goal is one entry of ``TARGETS``.
+
+A target compares mcpcore with the ceiling on the same interpreter, or with mcp 2.3 on the interpreter that ran the
+benchmark. Nothing is measured here; a target whose figures are missing has no verdict.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from mcpcore_bench.figures import ratio
+from mcpcore_bench.implementations import Implementation
+from mcpcore_bench.results import NO_ERA, Results
+from mcpcore_bench.wire import ERAS
+from mcpcore_bench.workloads import GROUPS, WORKLOADS
+
+__all__ = ["TARGETS", "Target", "Verdict", "judge"]
+
+AT_LEAST: Final = "≥"
+AT_MOST: Final = "≤"
+_COMPARE: Final[dict[str, Callable[[float, float], bool]]] = {AT_LEAST: operator.ge, AT_MOST: operator.le}
+
+
+@dataclass(frozen=True)
+class Target:
+    """``quotient`` says which way round: "ours/ceiling", "ceiling/ours", "mcp/ours", or "ours" for the bare figure.
+
+    ``python`` limits a target to interpreters of at least ("3.12+") or exactly ("3.11") this version.
+    """
+
+    workload: str
+    figure: str
+    quotient: str
+    relation: str
+    limit: float
+    what: str
+    python: str = ""
+
+    def applies_to(self, version: str) -> bool:
+        if not self.python:
+            return True
+        ours = _minor(version)
+        return ours >= _minor(self.python[:-1]) if self.python.endswith("+") else ours == _minor(self.python)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """``value`` is None, and ``met`` too, where the figures are missing."""
+
+    target: Target
+    era: str
+    implementation: str
+    value: float | None
+    met: bool | None
+
+
+TARGETS: Final = (
+    Target("echo-64", "cpu_us", "ceiling/ours", AT_LEAST, 0.25, "tools/call by CPU, ceiling / ours"),
+    Target("echo-64", "cpu_us", "mcp/ours", AT_LEAST, 45, "tools/call by CPU, mcp 2.3 / ours"),
+    Target("echo_await-64", "cpu_us", "ceiling/ours", AT_LEAST, 0.2, "handler that awaits, ceiling / ours", "3.12+"),
+    Target("echo_await-64", "cpu_us", "ceiling/ours", AT_LEAST, 0.12, "handler that awaits, ceiling / ours", "3.11"),
+    Target("echo-1", "median_us", "ours/ceiling", AT_MOST, 1.3, "latency with one outstanding, ours / ceiling"),
+    Target("list-64", "cpu_us", "ceiling/ours", AT_LEAST, 0.6, "tools/list of 50 by CPU, ceiling / ours"),
+    Target("client-64", "cpu_us", "mcp/ours", AT_LEAST, 10, "client's calls a CPU second, ours / mcp 2.3"),
+    Target("cold", "first_ms", "ours/ceiling", AT_MOST, 2, "cold start, ours / ceiling"),
+    Target("import", "import_ms", "ours/ceiling", AT_MOST, 1.6, "import, ours / asyncio and orjson"),
+    Target("cold", "memory_kib", "ours/ceiling", AT_MOST, 1.5, "peak memory, ours / ceiling"),
+    Target("modules", "forbidden", "ours", AT_MOST, 0, "needless modules"),
+)
+
+# The yardstick of these workloads is the plain echo: the ceiling has no handlers that could differ.
+_YARDSTICK: Final = {"echo_await-64": "echo-64", "echo_sleep0-64": "echo-64", "echo_thread-64": "echo-64"}
+
+
+def yardstick(workload: str) -> str:
+    """The workload whose ceiling, or whose mcp 2.3, this one is compared with."""
+    return _YARDSTICK.get(workload, workload)
+
+
+def judge(results: Results, implementations: Sequence[Implementation], groups: Sequence[str] = GROUPS) -> list[Verdict]:
+    """A verdict for each target in these groups, each era and each mcpcore among the implementations."""
+    chosen = {workload.key for workload in WORKLOADS if workload.group in groups}
+    return [
+        _verdict(target, era, ours, results, implementations)
+        for ours in implementations
+        if ours.family == "mcpcore"
+        for target in TARGETS
+        if target.workload in chosen and target.applies_to(ours.python)
+        for era in ((NO_ERA,) if target.workload == "import" else ERAS)
+    ]
+
+
+def _verdict(
+    target: Target, era: str, ours: Implementation, results: Results, implementations: Sequence[Implementation]
+) -> Verdict:
+    figure = results.figure((target.workload, era, ours.label), target.figure)
+    first, _, second = target.quotient.partition("/")
+    value = figure
+    if second:
+        other = second if first == "ours" else first
+        label = reference(other, ours, implementations)
+        yard = label and results.figure((yardstick(target.workload), era, label), target.figure)
+        value = ratio(figure, yard or None) if first == "ours" else ratio(yard or None, figure)
+    met = None if value is None else _COMPARE[target.relation](value, target.limit)
+    return Verdict(target, era, ours.label, value, met)
+
+
+def reference(family: str, ours: Implementation, implementations: Sequence[Implementation]) -> str | None:
+    """The label to compare with: the ceiling of the same interpreter where there is one, or the first of the family."""
+    candidates = [each for each in implementations if each.family == family and not each.broken]
+    same = [each for each in candidates if each.python == ours.python]
+    return next((each.label for each in (*same, *candidates)), None)
+
+
+def _minor(version: str) -> tuple[int, int]:
+    """(3, 12) of "3.12.1"; (0, 0) for what is no version."""
+    parts = version.split(".")
+    return (int(parts[0]), int(parts[1])) if len(parts) > 1 and parts[0].isdigit() and parts[1].isdigit() else (0, 0)
