@@ -1,19 +1,18 @@
 """Judges frames by the published schemas, and conversations by the rules that a schema cannot say. A helper for tests.
 
 ``validate`` looks at one message; ``Judge`` follows one conversation and collects ``violations``. Both know nothing of
-mcpcore: their only sources are ``../shared/spec/schema`` and the pages of the specification. Where the schemas are not
-there, ``AVAILABLE`` is false and tests that need them skip.
+mcpcore: their only sources are ``../shared/spec/schema`` and the pages of the specification. Where the schemas or
+jsonschema-rs are not there, ``AVAILABLE`` is false and tests that need them skip.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
-
-import jsonschema_rs
 
 __all__ = ["AVAILABLE", "Judge", "Side", "validate"]
 
@@ -21,7 +20,7 @@ Side = Literal["client", "server"]
 Message = Any
 
 SCHEMAS = Path(__file__).resolve().parents[2] / "shared" / "spec" / "schema"
-AVAILABLE = SCHEMAS.is_dir()
+AVAILABLE = SCHEMAS.is_dir() and importlib.util.find_spec("jsonschema_rs") is not None
 
 REVISIONS = ("2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25", "2026-07-28")
 MODERN = REVISIONS[-1]
@@ -83,6 +82,8 @@ def _let_numbers_pass(schema: dict[str, Any]) -> None:
 
 @cache
 def _validator(revision: str, type_name: str) -> Any:
+    import jsonschema_rs  # here, so that a test module can be collected without it
+
     dialect, key, types = _schema(revision)
     assert type_name in types, f"{revision} has no type {type_name}"
     return jsonschema_rs.validator_for({"$schema": dialect, "$ref": f"#/{key}/{type_name}", key: types})

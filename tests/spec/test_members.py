@@ -267,6 +267,8 @@ def test_every_modern_example_becomes_valid_in_every_older_revision(published_na
 
 @pytest.mark.parametrize("revision", ALL[2:4], ids=str)
 def test_every_modern_question_becomes_valid_or_is_refused(revision: Revision) -> None:
+    if not AVAILABLE:
+        pytest.skip("no schemas here")
     for name, fits in (("CreateMessageRequest", sampling_fits), ("ElicitRequest", elicitation_fits)):
         for path in sorted(EXAMPLES.glob(f"{name}/*.json")):
             question = json.loads(path.read_text())
