@@ -285,9 +285,12 @@ class Peer:
         if exchange.batch is not None:
             self._batch_step(exchange.batch)
 
-    def request(self, method: str, params: dict[str, Any] | None, related: Exchange | None = None) -> Pending:
-        """Ask the peer. The answer comes as an event: the ``Pending`` itself."""
-        id = self.mint()
+    def request(
+        self, method: str, params: dict[str, Any] | None, related: Exchange | None = None, id: Id | None = None
+    ) -> Pending:
+        """Ask the peer. The answer comes as an event: the ``Pending`` itself. ``id`` is one minted before."""
+        if id is None:
+            id = self.mint()
         frame = request_frame(id, method, params)
         pending = Pending(id, method)
         if related is not None:

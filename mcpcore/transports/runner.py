@@ -75,6 +75,7 @@ class Runner(asyncio.Protocol):
         self._flush_due = False
         self._turn_due = False
         self._congested = False
+        self._stalled = False
         self._reading = True
         self._held = False
         self._drained: asyncio.Future[None] | None = None
@@ -120,11 +121,15 @@ class Runner(asyncio.Protocol):
             self.on_closed(self, exc)
 
     def pause_writing(self) -> None:
+        """A server stops serving until its client reads. A client reads on: two sides that wait for each other to read
+        would wait for ever."""
         self._congested = True
-        self._set_reading(False)
+        if self.peer.server:
+            self._stalled = True
+            self._set_reading(False)
 
     def resume_writing(self) -> None:
-        self._congested = False
+        self._congested = self._stalled = False
         if self._drained is not None and not self._drained.done():
             self._drained.set_result(None)
         self._drained = None
@@ -147,7 +152,7 @@ class Runner(asyncio.Protocol):
         deadline = perf_counter() + self.limits.turn_seconds
         self._in_turn = True
         try:
-            while backlog and budget and not self._congested:
+            while backlog and budget and not self._stalled:
                 frame = backlog.popleft()
                 if tap is not None and type(frame) is bytes and frame:
                     tap("in", frame)
@@ -163,10 +168,10 @@ class Runner(asyncio.Protocol):
             self._in_turn = False
             if self.peer.outbox:
                 self._flush()
-        if backlog and not self._congested:
+        if backlog and not self._stalled:
             self._set_reading(False)
             self._schedule_turn()
-        elif not self._reading and not self._congested:
+        elif not self._reading and not self._stalled:
             self._set_reading(True)
         if self._eof and not backlog and not self.input_ended.done():
             self.input_ended.set_result(None)
@@ -266,7 +271,9 @@ class Runner(asyncio.Protocol):
         """An ``RpcError`` is the answer; anything else is a fault of ours: its details go to the log alone."""
         if not isinstance(error, RpcError):
             logging.getLogger("mcpcore").error("%s failed", exchange, exc_info=error)
-            error = RpcError(codes.INTERNAL_ERROR, f"{exchange.method[:200]}: internal error; the server's log has the details")
+            side = "server" if self.peer.server else "client"
+            text = f"{exchange.method[:200]}: internal error; the {side}'s log has the details"
+            error = RpcError(codes.INTERNAL_ERROR, text)
         try:
             self.peer.fail(exchange, error)
         except TypeError:
@@ -305,6 +312,11 @@ class Runner(asyncio.Protocol):
         frames.append(b"")
         channel.write(b"\n".join(frames))
 
+    @property
+    def congested(self) -> bool:
+        """Whether the other side reads too slowly: await ``drained`` before sending more."""
+        return self._congested
+
     async def drained(self) -> None:
         """Wait until the other side reads again; returns at once where it does."""
         while self._congested and not self.closed.done():
@@ -322,11 +334,16 @@ class Runner(asyncio.Protocol):
 
     # -- asking --------------------------------------------------------------------------------------------------------
 
-    def ask(self, method: str, params: dict[str, Any] | None, related: Exchange | None = None) -> Pending:
-        """Send a request. ``pending.waiter`` is a future of its result; it fails with one typed error."""
+    def ask(
+        self, method: str, params: dict[str, Any] | None, related: Exchange | None = None, id: int | str | None = None
+    ) -> Pending:
+        """Send a request. ``pending.waiter`` is a future of its result; it fails with one typed error.
+
+        ``id`` is one that ``peer.mint`` gave, for a request that has to name itself.
+        """
         if self.lost is not None:
             raise self.lost
-        pending = self.peer.request(method, params, related)
+        pending = self.peer.request(method, params, related, id)
         pending.waiter = self.loop.create_future()
         return pending
 
