@@ -5,6 +5,7 @@ In each round every implementation gets fresh processes. A failure ends that row
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -115,6 +116,9 @@ class Comparison:
     def _cold(self, number: int) -> None:
         for turn in range(number * self.cold_starts, (number + 1) * self.cold_starts):
             for era, each in self._turns(turn, COLD):
+                if turn == 0:
+                    with contextlib.suppress(*FAILURES):  # once unrecorded: compiles what has not been run before
+                        self.bench.cold(each, era)
                 self.say(f"cold start {turn + 1}, {era}: {each.label}")
                 self._keep((COLD.key, era, each.label), partial(self.bench.cold, each, era))
             for each in rotated(self.implementations, turn):

@@ -113,7 +113,8 @@ def _ceiling(python: str) -> Implementation:
 
 def _mcpcore(python: str) -> Implementation:
     env = _environment(mcpcore_root(), HERE.parent)
-    version, broken = _probe(python, IMPORTS["mcpcore"], env)
+    version, broken = _probe(python, "import mcpcore; mcpcore.Server", env)
+    client = "" if broken else _probe(python, "import mcpcore; mcpcore.Client", env)[1]
     return Implementation(
         "mcpcore",
         f"mcpcore (py {version})",
@@ -122,6 +123,7 @@ def _mcpcore(python: str) -> Implementation:
         client=(python, str(HERE / "peers" / "mcpcore_client.py")),
         importing=(python, "-c", _timed(IMPORTS["mcpcore"])),
         env=env,
+        absent={"client": client, "memory": client, "import": client},
         broken=broken,
     )
 

@@ -1,6 +1,6 @@
 """The benchmark's stdio server on FastMCP 4.1.
 
-Without output schemas, banner and informational logging: work that the other servers do not do either.
+Without output schemas and banner: work that the other servers do not do either.
 """
 # mypy: disable-error-code="import-not-found,untyped-decorator"
 
@@ -62,4 +62,4 @@ for number in range(45):
 
 
 if __name__ == "__main__":
-    server.run("stdio", show_banner=False, log_level="WARNING")
+    server.run("stdio", show_banner=False)

@@ -1,6 +1,6 @@
 """The benchmark's stdio server on the official Python SDK (mcp 2.3).
 
-``structured_output=False`` and the log level spare it work that the other servers do not do either.
+``structured_output=False`` spares it work that the other servers do not do either.
 """
 # mypy: disable-error-code="import-not-found,untyped-decorator"
 
@@ -13,7 +13,7 @@ from mcp.server import MCPServer
 LINE = "The quick brown fox jumps over the lazy dog, 0123456789.\n"
 BIG = (LINE * (65536 // len(LINE) + 1))[:65536]
 
-server = MCPServer("bench", log_level="WARNING")
+server = MCPServer("bench")
 
 
 async def done() -> int:
