@@ -30,6 +30,7 @@ HERE: Final = Path(__file__).resolve().parent
 ROOT: Final = HERE.parent.parent
 PATH: Final = {"PYTHONPATH": str(ROOT)}
 TAG: Final = "MCPCORE_INTEROP_RUN"
+OURS: Final = "mcpcore"
 RUN_SECONDS: Final = 150.0
 DYING_SECONDS: Final = 3.0
 STDERR_LINES: Final = 40
@@ -73,6 +74,7 @@ def observe(
 ) -> dict[str, Any]:
     """What the peer's client saw of the server that ``command`` starts: the JSON object of ``clients/battery.py``.
 
+    ``client`` is a name of ``CLIENTS``, or ``OURS`` for mcpcore's client on this Python.
     ``env`` are variables for the server beside the few that the client passes on by itself. Raises :class:`RunFailed`
     when the client crashes, takes longer than ``RUN_SECONDS``, or leaves a process behind.
     """
@@ -84,7 +86,10 @@ def observe(
         "mode": mode,
         "steps": steps,
     }
-    script = peers.install(client).command(HERE / "clients" / CLIENTS[client])
+    if client == OURS:
+        script = [sys.executable, str(HERE / "clients" / "client_mcpcore.py")]
+    else:
+        script = peers.install(client).command(HERE / "clients" / CLIENTS[client])
     status, output, errors = run([*script, json.dumps(options)], tag)
     if status != 0 or not output:
         raise RunFailed(f"the client of {client} ({mode}) ended with status {status}\n{_tail(errors)}")

@@ -122,7 +122,7 @@ async def test_sampling(prompt: str, ctx: Context) -> Any:
 
 
 @server.tool(description="Asks for the client's roots.", output_schema=None)
-async def test_roots(ctx: Context) -> Any:
+async def test_input_required_result_list_roots(ctx: Context) -> Any:
     if not is_modern(ctx):
         answer: Any = await ctx.session.list_roots()
     else:

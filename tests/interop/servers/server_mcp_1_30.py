@@ -131,7 +131,7 @@ async def test_sampling(prompt: str, ctx: Context) -> str:
 
 
 @server.tool(description="Asks for the client's roots.")
-async def test_roots(ctx: Context) -> str:
+async def test_input_required_result_list_roots(ctx: Context) -> str:
     return ",".join(str(root.uri) for root in (await ctx.session.list_roots()).roots)
 
 

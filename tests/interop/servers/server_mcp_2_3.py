@@ -146,7 +146,7 @@ async def test_sampling(prompt: str, answer: Annotated[types.CreateMessageResult
 
 
 @server.tool(description="Asks for the client's roots.")
-async def test_roots(roots: Annotated[types.ListRootsResult, Resolve(ask_roots)]) -> str:
+async def test_input_required_result_list_roots(roots: Annotated[types.ListRootsResult, Resolve(ask_roots)]) -> str:
     return ",".join(str(root.uri) for root in roots.roots)
 
 

@@ -61,7 +61,7 @@ tool("test_sampling", "Asks the client's model.", { prompt: z.string() }, async 
   const answer = await server.server.createMessage({ messages, maxTokens: 100 });
   return text(`LLM response: ${answer.content.text}`);
 });
-tool("test_roots", "Asks for the client's roots.", {}, async () => {
+tool("test_input_required_result_list_roots", "Asks for the client's roots.", {}, async () => {
   const { roots } = await server.server.listRoots();
   return text(roots.map((root) => root.uri).join(","));
 });

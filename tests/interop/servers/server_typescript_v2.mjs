@@ -58,7 +58,7 @@ function registerTools(server, subscribed) {
     const question = inputRequired.createMessage({ messages, maxTokens: 100 });
     return ask(ctx, "model", question, (answer) => text(`LLM response: ${answer.content.text}`));
   });
-  tool("test_roots", "Asks for the client's roots.", {}, (_args, ctx) =>
+  tool("test_input_required_result_list_roots", "Asks for the client's roots.", {}, (_args, ctx) =>
     ask(ctx, "roots", inputRequired.listRoots(), ({ roots }) => text(roots.map((root) => root.uri).join(","))),
   );
   tool("test_echo", "Repeats a text.", { text: z.string(), repeat: z.number().int().default(1) }, (args) =>
