@@ -257,7 +257,7 @@ def object_(
             except Mismatch as mismatch:
                 raise mismatch.at(wire) from None
         if closed and not names.issuperset(value):
-            raise Mismatch(f"no members but {listed(names)}", "additionalProperties", "Unknown")
+            raise Mismatch(f"only the members {listed(names)}", "additionalProperties", "Unknown")
         try:
             return make(values)
         except (ValueError, TypeError):  # its text may well hold the value

@@ -134,7 +134,8 @@ class Reader:
             raise UsageError("Header belongs to a parameter of a tool, at the outside of its hint, and nowhere else")
         if metadata.foreign:
             return with_notes(self._pydantic(hint), metadata.notes)
-        return with_notes(restrict(self.read(inner), metadata.bounds), metadata.notes)
+        shape = with_notes(restrict(self.read(inner), metadata.bounds), metadata.notes)
+        return replace(shape, native=False) if metadata.borrowed else shape
 
     def _pydantic(self, hint: Any) -> Shape:
         return pydantic_shape(hint, "serialization" if self.output else "validation")

@@ -32,11 +32,15 @@ class Header:
 
 @dataclass(slots=True)
 class Metadata:
-    """What the metadata of one ``Annotated`` says. ``foreign``: something that only pydantic itself can apply."""
+    """What the metadata of one ``Annotated`` says.
+
+    ``borrowed``: it has bounds that msgspec does not see; ``foreign``: something that only pydantic can apply.
+    """
 
     bounds: Bounds = field(default_factory=Bounds)
     notes: Schema = field(default_factory=dict)
     header: Header | None = None
+    borrowed: bool = False
     foreign: bool = False
 
 
@@ -59,9 +63,11 @@ def read_metadata(metadata: Iterable[Any]) -> Metadata:
             inner = read_metadata(item.metadata)
             result.bounds = result.bounds.merged(inner.bounds)
             result.foreign = result.foreign or inner.foreign
+            result.borrowed = True
         elif isinstance(item, msgspec.Meta) or origin in ("annotated_types", "pydantic"):
             known = _read_attributes(item, result)
             result.foreign = result.foreign or not known
+            result.borrowed = result.borrowed or not isinstance(item, msgspec.Meta)
         elif isinstance(documentation := getattr(item, "documentation", None), str):  # typing_extensions.Doc
             result.notes["description"] = documentation
     return result

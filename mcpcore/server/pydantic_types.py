@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from mcpcore.server.schema import Definitions, Mismatch, Schema, Shape
 
-__all__ = ["dump", "is_pydantic", "pydantic_shape"]
+__all__ = ["dump", "is_pydantic", "pydantic_encoder", "pydantic_shape"]
 
 # pydantic's words for a bound -> the keyword of JSON Schema, and the words of an error
 LIMITS = {
@@ -47,6 +47,8 @@ def pydantic_shape(hint: Any, mode: Literal["validation", "serialization"]) -> S
     properties = schema.get("properties", {})
 
     def decode(value: Any) -> Any:
+        if mode == "serialization":  # what pydantic wrote need not be what it would read
+            return value
         try:
             return adapter.validate_python(value)
         except pydantic.ValidationError as error:
@@ -59,7 +61,32 @@ def pydantic_shape(hint: Any, mode: Literal["validation", "serialization"]) -> S
         emit=lambda definitions: _tidy(schema, definitions),
         members=frozenset(properties),
         hashable=getattr(hint, "__hash__", None) is not None,
+        foreign=True,
     )
+
+
+def pydantic_encoder(hint: Any) -> Callable[[Any], Any] | None:
+    """Check a value against the hint and write it as JSON-able builtins, raising ``Mismatch``.
+
+    None where pydantic cannot do that for the whole hint.
+    """
+    import pydantic
+
+    try:
+        adapter: Any = pydantic.TypeAdapter(hint)
+        schema = adapter.json_schema(mode="serialization")
+    except (pydantic.errors.PydanticUserError, pydantic.errors.PydanticUndefinedAnnotation, TypeError):
+        return None
+
+    def encode(value: Any) -> Any:
+        try:
+            return adapter.dump_python(adapter.validate_python(value), mode="json", by_alias=True)
+        except pydantic.ValidationError as error:
+            raise _mismatch(error.errors(include_url=False, include_input=False)[0], schema, value) from None
+        except (TypeError, ValueError, RecursionError):
+            raise Mismatch(f"{_expected(schema)} that can be written as JSON", "type") from None
+
+    return encode
 
 
 def dump(value: Any) -> Any:
@@ -104,7 +131,7 @@ def _words(kind: str, schema: Schema) -> str:
     if kind == "missing":
         return "a value"
     if kind == "extra_forbidden":
-        return "no members but those of the schema"
+        return "only the members of its schema"
     if kind in ("value_error", "assertion_error"):
         return "a value that the model accepts"
     return kind.removesuffix("_type").removesuffix("_parsing").replace("_", " ")
