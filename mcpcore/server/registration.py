@@ -8,7 +8,6 @@ from __future__ import annotations
 import inspect
 import logging
 import re
-import typing
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,7 +17,9 @@ from mcpcore.server.handlers import Handler
 from mcpcore.server.prompts import RegisteredPrompt
 from mcpcore.server.resources import RegisteredResource, RegisteredTemplate
 from mcpcore.server.results import BLOCKS
-from mcpcore.server.signature import describe, inspect_signature, output_schema, raw_output
+from mcpcore.server.docstrings import read_docstring
+from mcpcore.server.signature import inspect_signature, raw_output
+from mcpcore.server.signature import output_schema as output_of_hint
 from mcpcore.server.tools import RegisteredTool
 from mcpcore.types import (
     CacheHint,
@@ -75,12 +76,12 @@ def make_tool(
     elif structured is False:
         output = None
     else:
-        output = _output_of(fn)
+        output = output_of_hint(signature.returns, plain=_PLAIN, names=signature.names)
     definition = Tool(
         name=name,
         input_schema=signature.input_schema,
         title=title,
-        description=description if description is not None else describe(fn),
+        description=description if description is not None else signature.description,
         output_schema=output.schema if output is not None else None,
         annotations=ToolAnnotations(**annotations) if isinstance(annotations, Mapping) else annotations,
         icons=icons,
@@ -98,12 +99,6 @@ def make_tool(
         queue=queue,
         single_use=single_use,
     )
-
-
-def _output_of(fn: Callable[..., Any]) -> Any:
-    target = fn if inspect.isroutine(fn) else getattr(fn, "func", None) or type(fn).__call__
-    hints = typing.get_type_hints(inspect.unwrap(target), include_extras=True)
-    return output_schema(hints.get("return"), plain=_PLAIN)
 
 
 def _checked_name(name: str) -> str:
@@ -151,7 +146,7 @@ def make_resource(
     common: dict[str, Any] = {
         "name": name if name is not None else _name_of(fn),
         "title": title,
-        "description": description if description is not None else describe(fn),
+        "description": description if description is not None else _description_of(fn),
         "mime_type": mime_type,
         "annotations": annotations,
         "icons": icons,
@@ -175,7 +170,8 @@ def make_prompt(
 ) -> RegisteredPrompt:
     """See ``Server.add_prompt``."""
     handler = Handler(server, fn, thread)
-    described = {one.name: one.description for one in inspect_signature(fn, context_types=(Context, SyncContext)).parameters}
+    signature = inspect_signature(fn, context_types=(Context, SyncContext))
+    described = {one.name: one.description for one in signature.parameters}
     arguments = [
         PromptArgument(name=one.name, description=described.get(one.name), required=one.required)
         for one in handler.parameters.values()
@@ -183,12 +179,16 @@ def make_prompt(
     definition = Prompt(
         name=name if name is not None else _name_of(fn),
         title=title,
-        description=description if description is not None else describe(fn),
+        description=description if description is not None else signature.description,
         arguments=arguments or None,
         icons=icons,
         meta=meta,
     )
     return RegisteredPrompt(definition, handler)
+
+
+def _description_of(fn: Callable[..., Any]) -> str | None:
+    return read_docstring(inspect.getdoc(fn) if inspect.isroutine(fn) else None).text or None
 
 
 def _name_of(fn: Callable[..., Any]) -> str:

@@ -202,7 +202,7 @@ class RegisteredTool:
 
     def _refused(self, exchange: Exchange, error: ArgumentError) -> Result:
         """Invalid arguments: an ``isError`` result from 2025-11-25 on, a protocol error before (server/tools#error-handling)."""
-        text = f"Invalid arguments for tool {self.definition.name}: {error}"
+        text = f"{self.definition.name}: {error}"
         detail = {"path": error.path, "keyword": error.keyword, "expected": error.expected}
         if not exchange.revision.argument_errors_are_results:
             raise RpcError(codes.INVALID_PARAMS, text, detail)
