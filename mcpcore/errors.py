@@ -109,7 +109,8 @@ class ConnectionLost(TransportError):
 
 
 class CallTimeout(TransportError):
-    """A limit of time expired. ``limit`` is ``"connect"``, ``"idle"`` or ``"total"``; ``seconds`` is what had passed."""
+    """A limit of time expired. ``limit`` is ``"connect"``, ``"idle"`` or ``"total"``; ``seconds`` is what had
+    passed."""
 
     def __init__(self, message: str, *, limit: str, seconds: float, endpoint: str = "", stderr: str = "") -> None:
         super().__init__(message, endpoint=endpoint, stderr=stderr)

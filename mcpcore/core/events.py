@@ -1,4 +1,5 @@
-"""What a peer tells its shell. An ``Exchange`` (a request to serve) and a ``Pending`` (an answer came) are events too."""
+"""What a peer tells its shell. An ``Exchange`` (a request to serve) and a ``Pending`` (an answer came) are events
+too."""
 
 from __future__ import annotations
 

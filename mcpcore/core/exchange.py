@@ -1,7 +1,7 @@
 """The two halves of a request: ``Exchange`` (asked of us) and ``Pending`` (asked by us). State only, no I/O.
 
-Both are ordinary classes whose rare members are class attributes: creating one costs a quarter of a microsecond, and most
-requests never touch them. A shell may store what it needs in ``task`` and ``waiter``; the core never reads those.
+Both are ordinary classes whose rare members are class attributes: creating one costs a quarter of a microsecond, and
+most requests never touch them. A shell may store what it needs in ``task`` and ``waiter``; the core never reads those.
 """
 
 from __future__ import annotations

@@ -41,10 +41,24 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     waiting_threads: int = 100
     """Worker threads that wait for a client's answer, for the whole server; they are not counted in ``threads``."""
     drain_seconds: float = 0.8
-    """From the end of input to the end of the conversation: handlers may finish until then. Clients wait about two seconds."""
+    """From the end of input to the end of the conversation: handlers may finish until then. Clients wait about two
+    seconds."""
     stderr_tail_bytes: int = 64 * 1024
     """What is kept of a child's stderr."""
     notification_queue: int = 4096
     """Notifications waiting for their callback in a client; the oldest give way, and the log says how many."""
+    probe_seconds: float = 2.0
+    """A client's wait for the answer to ``server/discover`` before it tries the handshake beside it: some legacy
+    servers are silent about what they do not know, and a modern one may still be starting."""
+    max_pages: int = 1000
+    """Pages of one list that a client fetches by itself."""
+    cached_results: int = 1024
+    """Results that a client keeps for as long as the server allows."""
+    cached_bytes: int = 32 * 1024 * 1024
+    """The size of those results as JSON, all together."""
+    max_relistens: int = 10
+    """Attempts to open a stream of changes again, one after the other, before its reader hears of the failure."""
+    relisten_seconds: float = 30.0
+    """The longest pause between two of them; the first one is a tenth of a second, each next one twice as long."""
     unknown_methods_logged: int = 64
     """Distinct unknown notification methods that get their one line in the log."""

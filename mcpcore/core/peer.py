@@ -1,7 +1,7 @@
 """One side of one conversation: ids asked of us and by us, answers, cancellation, batches. Pure state, no I/O.
 
-Frames go in by ``receive`` and events come out of it; frames to send collect in ``outbox``, which the shell empties with
-``take``. Which era a message belongs to is asked once, at the door, and never again.
+Frames go in by ``receive`` and events come out of it; frames to send collect in ``outbox``, which the shell empties
+with ``take``. Which era a message belongs to is asked once, at the door, and never again.
 
 Specification: https://modelcontextprotocol.io/specification/2026-07-28/basic/index#messages
 """
@@ -95,7 +95,9 @@ class Peer:
         params = message.get("params")
         if params is None:
             if "params" in message:
-                return self._invalid(message.get("id", NO_ID), "'params' must be an object; leave it out for none", batch)
+                return self._invalid(
+                    message.get("id", NO_ID), "'params' must be an object; leave it out for none", batch
+                )
             params = {}
         elif type(params) is not dict:
             return self._invalid(message.get("id", NO_ID), "'params' must be an object", batch)
@@ -114,7 +116,9 @@ class Peer:
             if meta is not None and type(meta) is not dict:
                 raise RpcError(codes.INVALID_PARAMS, f"{method}: params._meta must be an object")
             if id in incoming:
-                raise RpcError(codes.INVALID_REQUEST, f"{method}: a request with this id is still being served; use a new id")
+                raise RpcError(
+                    codes.INVALID_REQUEST, f"{method}: a request with this id is still being served; use a new id"
+                )
             if len(incoming) >= self.limits.max_in_flight:
                 raise self._overloaded(method)
             exchange = self.door.policy_for(method, meta).admit(self, id, method, params, meta)
@@ -130,7 +134,7 @@ class Peer:
 
     def _overloaded(self, method: str) -> RpcError:
         limit = self.limits.max_in_flight
-        text = f"{method}: {limit} requests are in flight on this connection, the most it takes; wait for an answer and retry"
+        text = f"{method}: {limit} requests are in flight on this connection, the most it takes; wait, then retry"
         return RpcError(codes.OVERLOADED, text, {"limit": limit, "retryAfterMs": 1000})
 
     def _notified(self, method: str, params: dict[str, Any]) -> Event | None:
@@ -167,7 +171,9 @@ class Peer:
         elif type(result) is dict and message.get("jsonrpc") == "2.0":
             pending.result = result
         else:
-            pending.error = ProtocolViolation(f"{pending.method}: the answer is not a JSON-RPC 2.0 response with a result object")
+            pending.error = ProtocolViolation(
+                f"{pending.method}: the answer is not a JSON-RPC 2.0 response with a result object"
+            )
         return pending
 
     def _error_of(self, pending: Pending, message: dict[str, Any]) -> McpError:
@@ -239,13 +245,15 @@ class Peer:
         return None
 
     def _no_id(self) -> Any:
-        """No ``id`` member from 2025-11-25 on; null before, and while no revision is known (JSON-RPC 2.0, section 5)."""
+        """No ``id`` member from 2025-11-25 on; null before, and while no revision is known (JSON-RPC 2.0, section
+        5)."""
         return NO_ID if self.revision is not None and self.revision.error_without_id else None
 
     # -- going out -----------------------------------------------------------------------------------------------------
 
     def answer(self, exchange: Exchange, result: bytes | dict[str, Any]) -> None:
-        """The result of an exchange; nothing happens where it was closed before. Raises ``TypeError`` for what JSON cannot say."""
+        """The result of an exchange; nothing happens where it was closed before. Raises ``TypeError`` for what JSON
+        cannot say."""
         if not exchange.open:
             return
         if type(result) is bytes:

@@ -71,9 +71,14 @@ class LegacyServer:
         if method != "initialize":
             if method == "server/discover":
                 raise RpcError(codes.METHOD_NOT_FOUND, f"Method not found: {method}")
-            raise RpcError(codes.INVALID_REQUEST, f"{method[:200]}: send initialize first, or the 2026-07-28 envelope in params._meta")
+            raise RpcError(
+                codes.INVALID_REQUEST,
+                f"{method[:200]}: send initialize first, or the 2026-07-28 envelope in params._meta",
+            )
         if self.revision is not None:
-            raise RpcError(codes.INVALID_REQUEST, "initialize: this session is initialized already; open a new connection")
+            raise RpcError(
+                codes.INVALID_REQUEST, "initialize: this session is initialized already; open a new connection"
+            )
         fault = check_params(method, params, LATEST_LEGACY)
         if fault is not None:
             raise RpcError(codes.INVALID_PARAMS, f"initialize: {fault}")
@@ -127,9 +132,8 @@ class LegacyServer:
     # -- notifications -------------------------------------------------------------------------------------------------
 
     def notified(self, peer: Peer, method: str, params: dict[str, Any]) -> Event | None:
-        if method == "notifications/initialized":
-            if self.revision is not None:
-                self.initialized = True
+        if method == "notifications/initialized" and self.revision is not None:
+            self.initialized = True
         return Notified(method, params)
 
     def changed(self, peer: Peer, topic: str, uri: str | None) -> None:
@@ -213,7 +217,9 @@ class LegacyClient:
         self.revision = revision
         self._routes = service.routes(revision)
 
-    def wrap(self, params: dict[str, Any] | None, log_level: str | None, token: Id | None = None) -> dict[str, Any] | None:
+    def wrap(
+        self, params: dict[str, Any] | None, log_level: str | None, token: Id | None = None
+    ) -> dict[str, Any] | None:
         """Our parameters, with a progress token where one is given."""
         if token is None:
             return params

@@ -1,4 +1,5 @@
-"""The stateless era (2026-07-28): every request brings its own facts, and nothing is remembered but open listen streams.
+"""The stateless era (2026-07-28): every request brings its own facts, and nothing is remembered but open listen
+streams.
 
 Specification: https://modelcontextprotocol.io/specification/2026-07-28/basic/index#statelessness
 """
@@ -26,7 +27,7 @@ from mcpcore.spec.methods import REQUESTS, check_params
 from mcpcore.spec.revisions import MODERN, Revision
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from mcpcore.core.exchange import Serve
     from mcpcore.core.limits import Limits
@@ -81,7 +82,9 @@ class ModernServer:
         }
         self._listeners: dict[Id, _Listener] = {}
         info = encode(service.identity(MODERN))
-        self.result_open = b',"result":{"resultType":"complete","_meta":{"' + SERVER_INFO.encode() + b'":' + info + b"},"
+        self.result_open = (
+            b',"result":{"resultType":"complete","_meta":{"' + SERVER_INFO.encode() + b'":' + info + b"},"
+        )
 
     # -- may it run? ---------------------------------------------------------------------------------------------------
 
@@ -105,10 +108,14 @@ class ModernServer:
         if version is None and method == "initialize":
             return self._unsupported(params.get("protocolVersion"))
         if type(version) is not str:
-            return RpcError(codes.INVALID_PARAMS, f'{method}: params._meta["{PROTOCOL_VERSION}"] is missing or not a string')
+            return RpcError(
+                codes.INVALID_PARAMS, f'{method}: params._meta["{PROTOCOL_VERSION}"] is missing or not a string'
+            )
         if version != MODERN.name:
             return self._unsupported(version)
-        return RpcError(codes.INVALID_PARAMS, f'{method}: params._meta["{CLIENT_CAPABILITIES}"] is missing or not an object')
+        return RpcError(
+            codes.INVALID_PARAMS, f'{method}: params._meta["{CLIENT_CAPABILITIES}"] is missing or not an object'
+        )
 
     def _unsupported(self, requested: Any) -> RpcError:
         data = {"supported": self._supported, "requested": requested if type(requested) is str else ""}
@@ -189,9 +196,12 @@ class ModernServer:
         limits = self._limits
         listener = _Listener(exchange, self._honoured(exchange.params["notifications"]))
         open_uris = sum(len(other.uris) for other in self._listeners.values())
-        if len(self._listeners) >= limits.max_listen_streams or open_uris + len(listener.uris) > limits.max_subscribed_uris:
-            text = f"{exchange.method}: at most {limits.max_listen_streams} streams and {limits.max_subscribed_uris} URIs; end one first"
-            raise RpcError(codes.OVERLOADED, text)
+        if (
+            len(self._listeners) >= limits.max_listen_streams
+            or open_uris + len(listener.uris) > limits.max_subscribed_uris
+        ):
+            most = f"{limits.max_listen_streams} streams and {limits.max_subscribed_uris} URIs"
+            raise RpcError(codes.OVERLOADED, f"{exchange.method}: at most {most}; end one first")
         self._listeners[exchange.id] = listener
         exchange.on_cancel = lambda: self._forget(exchange)
         params = {"_meta": {SUBSCRIPTION_ID: exchange.id}, "notifications": listener.filter}
@@ -245,12 +255,15 @@ class ModernClient:
     def is_incomplete(self, method: str, result: dict[str, Any]) -> bool:
         """Whether the server asks for something before it completes the request.
 
-        Raises ``InvalidResult`` for any other kind of result (2026-07-28, basic/index#result-types); absent is complete.
+        Raises ``InvalidResult`` for any other kind of result (2026-07-28, basic/index#result-types); absent is
+        complete.
         """
         kind = result.get("resultType", "complete")
         if kind == "complete":
             return False
         known = REQUESTS.get(method)
         if kind != "input_required" or known is None or not known.input_required:
-            raise InvalidResult(f"{method}: the server answered with a resultType that is unknown here: {str(kind)[:100]!r}")
+            raise InvalidResult(
+                f"{method}: the server answered with a resultType that is unknown here: {str(kind)[:100]!r}"
+            )
         return True

@@ -1,10 +1,11 @@
 """The client's opening: what to send first, and which era the answers prove. A pure state machine.
 
 The driver sends what ``Step`` says, reports what came, and gets the next ``Step`` or a ``Verdict``. On a timeout of
-``server/discover`` both requests are under way at once, because a server may merely start slowly: whichever answer proves
-an era first decides.
+``server/discover`` both requests are under way at once, because a server may merely start slowly: whichever answer
+proves an era first decides.
 
-- A ``DiscoverResult`` proves a modern server. So does a recognised modern error: after one, ``initialize`` is never sent.
+- A ``DiscoverResult`` proves a modern server. So does a recognised modern error: after one, ``initialize`` is never
+sent.
 - Any other error, whatever its code, or silence, means legacy: ``initialize``.
 
 Specification: https://modelcontextprotocol.io/specification/2026-07-28/basic/transports/stdio#backward-compatibility
@@ -140,13 +141,17 @@ class Probe:
 
     def _fall_back(self) -> Step:
         if not self._legacy:
-            raise ConnectFailed("the server does not speak 2026-07-28, and this client is pinned to it; allow a legacy revision")
+            raise ConnectFailed(
+                "the server does not speak 2026-07-28, and this client is pinned to it; allow a legacy revision"
+            )
         return self._initialize(None)
 
     def _unsupported(self, offered: tuple[str, ...]) -> UnsupportedRevision:
         ours = ", ".join(revision.name for revision in self._legacy) + (", " + MODERN.name if self._modern else "")
         theirs = ", ".join(offered) or "nothing it named"
-        return UnsupportedRevision(f"no common protocol revision: the server offers {theirs}; this client speaks {ours.strip(', ')}", offered)
+        return UnsupportedRevision(
+            f"no common protocol revision: the server offers {theirs}; this client speaks {ours.strip(', ')}", offered
+        )
 
 
 def _names(error: McpError, member: str) -> tuple[str, ...]:

@@ -1,8 +1,8 @@
 """Bytes ↔ JSON values; the only file that imports orjson. Nothing here knows what a message is.
 
-``decode`` refuses what RFC 8259 refuses: NaN, Infinity, numbers beyond a double, bad UTF-8, lone surrogates, a byte order
-mark, and more than 1,024 levels of nesting. Integers from -2^63 to 2^64-1 are exact, anything larger becomes a float. Of
-duplicate keys the last one wins.
+``decode`` refuses what RFC 8259 refuses: NaN, Infinity, numbers beyond a double, bad UTF-8, lone surrogates, a byte
+order mark, and more than 1,024 levels of nesting. Integers from -2^63 to 2^64-1 are exact, anything larger becomes a
+float. Of duplicate keys the last one wins.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Newline framing: bytes in any cut become lines. One message a line, the newline is the only separator.
 
-Other characters that some software takes for a line end (U+2028, U+0085, a lone CR) are ordinary bytes. Memory is bounded
-by the limit plus one read, time is linear in the bytes fed, however they are cut.
+Other characters that some software takes for a line end (U+2028, U+0085, a lone CR) are ordinary bytes. Memory is
+bounded by the limit plus one read, time is linear in the bytes fed, however they are cut.
 
 Specification: https://modelcontextprotocol.io/specification/2026-07-28/basic/transports/stdio
 """
@@ -39,9 +39,8 @@ class LineFramer:
         tail: bytes = lines.pop()  # type: ignore[assignment]
         if self._parts or self._skipping or len(data) > self._limit:
             lines = self._join(lines)
-        if tail:
-            if not self._skipping:
-                self._keep(tail, lines)
+        if tail and not self._skipping:
+            self._keep(tail, lines)
         return lines
 
     def finish(self) -> list[bytes | Oversized]:

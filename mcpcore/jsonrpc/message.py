@@ -42,7 +42,7 @@ def result_frame(id: Id, result: dict[str, Any]) -> bytes:
     return encode({"jsonrpc": "2.0", "id": id, "result": result})
 
 
-def error_frame(id: Id | None | _NoId, code: int, message: str, data: Any = None) -> bytes:
+def error_frame(id: Id | _NoId | None, code: int, message: str, data: Any = None) -> bytes:
     error: dict[str, Any] = {"code": code, "message": message}
     if data is not None:
         error["data"] = data
@@ -53,7 +53,9 @@ def error_frame(id: Id | None | _NoId, code: int, message: str, data: Any = None
     return encode(frame)
 
 
-_ID_IN_HEAD = re.compile(rb'\A\s*\{\s*(?:"jsonrpc"\s*:\s*"2\.0"\s*,\s*)?"id"\s*:\s*(-?\d{1,20}|"(?:[^"\\]|\\.){0,256}")\s*,')
+_ID_IN_HEAD = re.compile(
+    rb'\A\s*\{\s*(?:"jsonrpc"\s*:\s*"2\.0"\s*,\s*)?"id"\s*:\s*(-?\d{1,20}|"(?:[^"\\]|\\.){0,256}")\s*,'
+)
 
 
 def id_in_head(head: bytes) -> Id | None:

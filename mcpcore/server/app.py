@@ -1,4 +1,5 @@
-"""``Server``: what it offers, and the answers it gives the eras about itself. Registration only computes; nothing runs here.
+"""``Server``: what it offers, and the answers it gives the eras about itself. Registration only computes; nothing
+runs here.
 
 One server object serves any number of connections, transports and eras at once. How connections come to be is in
 ``hosting.py``; how a tool, resource or prompt runs, in the file of that name.
@@ -89,8 +90,12 @@ class Server(Hosting):
         self._experimental = {name: dict(value) for name, value in (experimental or {}).items()}
         self._declare = frozenset(declare)
         if unknown := self._declare - _DECLARABLE:
-            raise UsageError(f"declare: {', '.join(sorted(unknown))}: only {', '.join(sorted(_DECLARABLE))} can be declared")
-        self._cache = {method: {"ttlMs": hint.ttl_ms, "cacheScope": hint.scope} for method, hint in (cache or {}).items()}
+            raise UsageError(
+                f"declare: {', '.join(sorted(unknown))}: only {', '.join(sorted(_DECLARABLE))} can be declared"
+            )
+        self._cache = {
+            method: {"ttlMs": hint.ttl_ms, "cacheScope": hint.scope} for method, hint in (cache or {}).items()
+        }
         self._sealer = Sealer(secrets_from(secret, os.environ, secrets.token_bytes))
         self.cursors = CursorCodec(self._sealer)
         self.spent = Spent(self.limits.spent_states)
@@ -117,7 +122,8 @@ class Server(Hosting):
     @overload
     def tool(self, name: str | None = None, /, **options: Any) -> Callable[[F], F]: ...
     def tool(self, fn: Any = None, /, **options: Any) -> Any:
-        """Register a function as a tool: ``@server.tool``, ``@server.tool("name", ...)``; options as in ``add_tool``."""
+        """Register a function as a tool: ``@server.tool``, ``@server.tool("name", ...)``; options as in
+        ``add_tool``."""
         if callable(fn):
             self.add_tool(fn, **options)
             return fn
@@ -145,14 +151,15 @@ class Server(Hosting):
         self._changed("tools")
 
     def resource(self, uri: str, **options: Any) -> Callable[[F], F]:
-        """Register a function as a resource, or as a template where ``uri`` has variables: options as in ``add_resource``."""
+        """Register a function as a resource, or as a template where ``uri`` has variables: options as in
+        ``add_resource``."""
         return _decorator(lambda fn, **given: self.add_resource(uri, fn, **given), options)
 
     def add_resource(self, uri: str, fn: Callable[..., Any], **options: Any) -> Resource | ResourceTemplate:
         """Register what ``fn`` returns as the contents of ``uri`` and tell the clients.
 
-        Options: ``name, title, description, mime_type, size, annotations, icons, meta, cache, thread``. The variables of
-        a template (RFC 6570) are parameters of ``fn``. Raises ``UsageError``.
+        Options: ``name, title, description, mime_type, size, annotations, icons, meta, cache, thread``. The
+        variables of a template (RFC 6570) are parameters of ``fn``. Raises ``UsageError``.
         Specification: https://modelcontextprotocol.io/specification/2026-07-28/server/resources
         """
         registered = registration.make_resource(self, uri, fn, **options)
@@ -232,7 +239,8 @@ class Server(Hosting):
     def middleware(self, fn: Middleware) -> Middleware:
         """Register ``async fn(message, call_next)`` around every request and notification; the first one is outermost.
 
-        ``message`` has ``method``, ``params`` and, for a request, ``id``; ``await call_next(message)`` gives the result.
+        ``message`` has ``method``, ``params`` and, for a request, ``id``; ``await call_next(message)`` gives the
+        result.
         """
         self._middleware.append(fn)
         self._rebuild()

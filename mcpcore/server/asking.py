@@ -1,8 +1,8 @@
 """One way to ask: ``await ctx.elicit(...)`` and its siblings as straight-line code in both eras.
 
 ``Straight`` sends a request and waits (legacy). ``Replay`` stops the handler with a private ``BaseException``, answers
-``input_required``, and runs the handler again from the top on the client's retry: every question already answered returns
-its recorded answer at once (modern). The record travels in the sealed ``requestState``.
+``input_required``, and runs the handler again from the top on the client's retry: every question already answered
+returns its recorded answer at once (modern). The record travels in the sealed ``requestState``.
 
 Specification: https://modelcontextprotocol.io/specification/2026-07-28/basic/patterns/mrtr
 """

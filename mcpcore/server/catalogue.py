@@ -29,7 +29,8 @@ T = TypeVar("T")
 
 
 class Catalogue(Generic[T]):
-    """One list of a server. ``method`` lists it, ``member`` names it in the result, ``kind`` is the type of its items."""
+    """One list of a server. ``method`` lists it, ``member`` names it in the result, ``kind`` is the type of its
+    items."""
 
     def __init__(self, server: Server, method: str, member: str, kind: str) -> None:
         self._server = server
@@ -67,9 +68,9 @@ class Catalogue(Generic[T]):
     def serve_list(self, exchange: Exchange) -> bytes:
         """One page, as the members of its result."""
         params = exchange.params
-        cursor = params.get("cursor") if "cursor" in params else None
+        cursor = params.get("cursor")
         after: int | None = None
-        if "cursor" in params:
+        if cursor is not None:
             try:
                 after = self._server.cursors.position(self._method, cursor)
             except CursorError as error:

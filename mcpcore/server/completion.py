@@ -67,7 +67,9 @@ def _target(server: Server, reference: dict[str, Any]) -> tuple[str, Handler]:
             return template.definition.uri_template, template.handler
     resource = server.resources.get(uri)
     if resource is None:
-        raise RpcError(codes.INVALID_PARAMS, "completion/complete: params.ref.uri is no template and no resource of this server")
+        raise RpcError(
+            codes.INVALID_PARAMS, "completion/complete: params.ref.uri is no template and no resource of this server"
+        )
     return uri, resource.handler
 
 

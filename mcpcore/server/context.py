@@ -164,7 +164,7 @@ class _Facts:
         for value in (progress, total):
             if value is not None and not (isinstance(value, int | float) and math.isfinite(value)):
                 raise UsageError("ctx.progress: progress and total must be finite numbers")
-        if type(token) is not int and type(token) is not str or self.replaying or not exchange.open:
+        if (type(token) is not int and type(token) is not str) or self.replaying or not exchange.open:
             return
         if exchange.progress is not None and progress <= exchange.progress:
             _log.debug("%s: progress %r dropped, it is not above %r", exchange, progress, exchange.progress)
@@ -299,11 +299,11 @@ class SyncContext(_Facts):
 
     def roots(self, *, key: str | None = None) -> list[Root]:
         """See ``Context.roots``."""
-        return self._wait(self._asking_on_loop("ask", ListRoots(), key))  # type: ignore[no-any-return]
+        return self._wait(self._asking_on_loop("ask", ListRoots(), key))
 
     def ask_all(self, questions: Mapping[str, Question]) -> dict[str, Any]:
         """See ``Context.ask_all``."""
-        return self._wait(self._asking_on_loop("ask_all", questions))  # type: ignore[no-any-return]
+        return self._wait(self._asking_on_loop("ask_all", questions))
 
     def once(self, name: str, function: Callable[..., T], *arguments: Any) -> T:
         """See ``Context.once``; ``function`` runs in this thread's place, not on the loop."""
@@ -326,6 +326,8 @@ class SyncContext(_Facts):
     def _wait(self, coroutine: Coroutine[Any, Any, T]) -> T:
         if self._workers is None:
             coroutine.close()
-            raise UsageError("a handler with thread='loop' cannot wait for an answer; make it async, or leave thread out")
+            raise UsageError(
+                "a handler with thread='loop' cannot wait for an answer; make it async, or leave thread out"
+            )
         with self._workers.waiting():
             return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()

@@ -84,7 +84,7 @@ def _primitive(info: inspect.Type, path: str) -> dict[str, Any]:
 
 def _choices(info: inspect.Type) -> list[str] | None:
     if isinstance(info, inspect.LiteralType):
-        values = list(info.values)
+        values: list[Any] = list(info.values)
     elif isinstance(info, inspect.EnumType):
         values = [member.value for member in info.cls]
     else:

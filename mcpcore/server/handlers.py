@@ -1,7 +1,7 @@
 """Handlers of everything but tools: how resources, prompts, completions and own methods call their functions.
 
-A ``Handler`` knows its function's parameters, converts what came as strings, and runs it where it belongs: on the loop, or
-in a worker thread. Tools have a faster way of their own (``tools.py``).
+A ``Handler`` knows its function's parameters, converts what came as strings, and runs it where it belongs: on the
+loop, or in a worker thread. Tools have a faster way of their own (``tools.py``).
 """
 
 from __future__ import annotations
@@ -70,7 +70,9 @@ class Handler:
                     converted[name] = value
                     continue
                 known = ", ".join(self.parameters) or "none"
-                raise RpcError(codes.INVALID_PARAMS, f"{method}: there is an unknown argument; the arguments are: {known}")
+                raise RpcError(
+                    codes.INVALID_PARAMS, f"{method}: there is an unknown argument; the arguments are: {known}"
+                )
             if parameter.annotation is Any or parameter.annotation is str:
                 converted[name] = value
                 continue

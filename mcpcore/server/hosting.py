@@ -55,7 +55,8 @@ class Hosting:
         run_stdio(self)  # type: ignore[arg-type]
 
     async def serve(self, transport: str = "stdio") -> None:
-        """Serve inside a running loop, without signal handlers, until the input ends. The process goes on afterwards."""
+        """Serve inside a running loop, without signal handlers, until the input ends. The process goes on
+        afterwards."""
         from mcpcore.server.stdio_process import serve_stdio
 
         _check_transport(transport)
@@ -74,8 +75,8 @@ class Hosting:
 
         It begins to serve once the lifespan has started, which the first connection does.
         """
-        runner = server_runner(self, self.limits, self.revisions, on_notified=self._notified, on_closed=self._closed)  # type: ignore[attr-defined, arg-type]
-        self._runners.add(runner)
+        runner = server_runner(self, self.limits, self.revisions, on_notified=self._notified, on_closed=self._closed)
+         # type: ignore[attr-defined, arg-type] self._runners.add(runner)
         if self._lifespan.wanted:
             runner.hold()
             self._lifespan.enter(runner.release, lambda error: runner.refuse(f"the server could not start: {error}"))
@@ -163,4 +164,6 @@ class _NoExchange:
 
 def _check_transport(transport: str) -> None:
     if transport != "stdio":
-        raise UsageError(f"the transport {transport!r} is not available; this version serves: stdio, and clients in memory")
+        raise UsageError(
+            f"the transport {transport!r} is not available; this version serves: stdio, and clients in memory"
+        )

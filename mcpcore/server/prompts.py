@@ -30,7 +30,9 @@ class RegisteredPrompt:
 
 
 def serve_get(server: Server, exchange: Exchange) -> Any:
-    fault = check_params("prompts/get", {k: v for k, v in exchange.params.items() if k != "inputResponses"}, exchange.revision)
+    fault = check_params(
+        "prompts/get", {k: v for k, v in exchange.params.items() if k != "inputResponses"}, exchange.revision
+    )
     if fault is not None:
         raise RpcError(codes.INVALID_PARAMS, f"prompts/get: {fault}")
     name = exchange.params["name"]

@@ -16,10 +16,19 @@ import msgspec
 from mcpcore.errors import InvalidResult, RpcError, UsageError
 from mcpcore.server.forms import form_schema
 from mcpcore.spec import codes
-from mcpcore.spec.forms import check_form
 from mcpcore.spec.conversions import elicitation_fits, sampling_fits
+from mcpcore.spec.forms import check_form
 from mcpcore.spec.members import sieve
-from mcpcore.types import CreateMessageResult, Elicit, ElicitResult, ElicitUrl, ListRoots, ListRootsResult, Sample, from_wire
+from mcpcore.types import (
+    CreateMessageResult,
+    Elicit,
+    ElicitResult,
+    ElicitUrl,
+    ListRoots,
+    ListRootsResult,
+    Sample,
+    from_wire,
+)
 
 if TYPE_CHECKING:
     from mcpcore.core.exchange import Exchange
@@ -115,9 +124,7 @@ def _prepare_elicitation(
     return Asked(question, question.method, sieve("ElicitParams", params, revision))
 
 
-def _prepare_sampling(
-    exchange: Exchange, question: Sample, capabilities: dict[str, Any], revision: Revision
-) -> Asked:
+def _prepare_sampling(exchange: Exchange, question: Sample, capabilities: dict[str, Any], revision: Revision) -> Asked:
     declared = capabilities.get("sampling")
     _need(exchange, type(declared) is dict, "sampling", {"sampling": {}})
     assert type(declared) is dict

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from mcpcore.errors import UsageError
 from mcpcore.server.context import Context, SyncContext
+from mcpcore.server.docstrings import read_docstring
 from mcpcore.server.handlers import Handler
 from mcpcore.server.prompts import RegisteredPrompt
 from mcpcore.server.resources import RegisteredResource, RegisteredTemplate
 from mcpcore.server.results import BLOCKS
-from mcpcore.server.docstrings import read_docstring
 from mcpcore.server.signature import inspect_signature, raw_output
 from mcpcore.server.signature import output_schema as output_of_hint
 from mcpcore.server.tools import RegisteredTool

@@ -30,8 +30,8 @@ class RegisteredResource:
     def __init__(self, definition: Resource, handler: Handler, cache: CacheHint | None) -> None:
         for parameter in handler.parameters.values():
             if parameter.required:
-                text = f"resource {definition.uri!r}: its function needs {parameter.name!r}, but the URI has no such variable"
-                raise UsageError(text)
+                needs = f"its function needs {parameter.name!r}"
+                raise UsageError(f"resource {definition.uri!r}: {needs}, but the URI has no such variable")
         self.definition = definition
         self.handler = handler
         self.cache = cache
@@ -46,12 +46,14 @@ class RegisteredTemplate:
 
     def __init__(self, definition: ResourceTemplate, handler: Handler, cache: CacheHint | None) -> None:
         self.template = Template(definition.uri_template)
-        missing = [name for name, one in handler.parameters.items() if one.required and name not in self.template.variables]
+        missing = [
+            name for name, one in handler.parameters.items() if one.required and name not in self.template.variables
+        ]
         unknown = [name for name in self.template.variables if name not in handler.parameters and not handler.takes_any]
         if missing or unknown:
             names = ", ".join(self.template.variables)
-            text = f"template {definition.uri_template!r}: its variables are ({names}); the function's parameters must be the same"
-            raise UsageError(text)
+            text = f"template {definition.uri_template!r}: its variables are ({names})"
+            raise UsageError(f"{text}; the function's parameters must be the same")
         self.definition = definition
         self.handler = handler
         self.cache = cache

@@ -44,8 +44,8 @@ def _function_of(handler: Any) -> Any:
             handler = handler.func
         elif isinstance(handler, MethodType):
             handler = handler.__func__
-        elif not isinstance(handler, type) and isinstance(getattr(type(handler), "__call__", None), FunctionType):
-            handler = type(handler).__call__
+        elif not isinstance(handler, type) and isinstance(vars(type(handler)).get("__call__"), FunctionType):
+            handler = vars(type(handler))["__call__"]
         else:
             return handler
     return handler

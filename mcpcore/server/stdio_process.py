@@ -1,7 +1,8 @@
 """A server that owns its process: standard streams, signals, and a prompt end.
 
 The end of the input is the graceful signal (basic/transports/stdio#shutdown): running handlers may finish for a moment,
-then the process ends, whatever a worker thread is stuck in. An input from a file is read to its end and answered in full.
+then the process ends, whatever a worker thread is stuck in. An input from a file is read to its end and answered in
+full.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import logging
 import os
 import stat
 import sys
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from mcpcore.transports.process_exit import exit_promptly, install_stop_signals
 from mcpcore.transports.stdio import claim_stdio, open_stdio
@@ -56,7 +57,8 @@ async def _serve(server: Server, *, signals: bool) -> None:
             runner = server.open_runner()
             channel = await open_stdio(runner, stdin_fd=fds.stdin_fd, stdout_fd=fds.stdout_fd)
             stop = asyncio.create_task(stopped.wait())
-            await asyncio.wait({stop, runner.input_ended, runner.closed}, return_when=asyncio.FIRST_COMPLETED)
+            ends: set[asyncio.Future[Any]] = {stop, runner.input_ended, runner.closed}
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             limits = server.limits
             seconds = limits.answer_seconds if patient and not stopped.is_set() else limits.drain_seconds
             await runner.finish(0 if stopped.is_set() else seconds)

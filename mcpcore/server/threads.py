@@ -1,7 +1,7 @@
 """Worker threads for handlers written as plain functions. Daemonic, limited, and cheap to hand work to.
 
-A thread that waits for a person's answer gives its place to another one, within a limit of its own: forty people thinking
-must not stop the forty-first request.
+A thread that waits for a person's answer gives its place to another one, within a limit of its own: forty people
+thinking must not stop the forty-first request.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from queue import SimpleQueue
 from typing import Any
 
@@ -79,16 +79,17 @@ class Workers:
 
 def _carry_out(future: asyncio.Future[Any], function: Callable[[], Any]) -> None:
     loop = future.get_loop()
+    result: Any = None
+    fault: BaseException | None = None
     try:
         result = function()
     except BaseException as error:
-        deliver, value = _fail, error
-    else:
-        deliver, value = _succeed, result
-    try:
-        loop.call_soon_threadsafe(deliver, future, value)
-    except RuntimeError:
-        pass  # the loop is closed: nobody waits any more
+        fault = error
+    with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+        if fault is None:
+            loop.call_soon_threadsafe(_succeed, future, result)
+        else:
+            loop.call_soon_threadsafe(_fail, future, fault)
 
 
 def _succeed(future: asyncio.Future[Any], value: Any) -> None:

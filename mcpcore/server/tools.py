@@ -1,7 +1,8 @@
-"""Tools: what is registered, and how one call runs. Chosen at registration: one way of running for each kind of handler.
+"""Tools: what is registered, and how one call runs. Chosen at registration: one way of running for each kind of
+handler.
 
-A call that can finish at once gets no task, no scope and no stream: a function on the loop, and a coroutine function that
-has no suspension point in its own code, run in a fresh context copy within the turn that read the request.
+A call that can finish at once gets no task, no scope and no stream: a function on the loop, and a coroutine function
+that has no suspension point in its own code, run in a fresh context copy within the turn that read the request.
 
 Specification: https://modelcontextprotocol.io/specification/2026-07-28/server/tools
 """
@@ -201,7 +202,8 @@ class RegisteredTool:
         return self._crashed(exchange, error)
 
     def _refused(self, exchange: Exchange, error: ArgumentError) -> Result:
-        """Invalid arguments: an ``isError`` result from 2025-11-25 on, a protocol error before (server/tools#error-handling)."""
+        """Invalid arguments: an ``isError`` result from 2025-11-25 on, a protocol error before
+        (server/tools#error-handling)."""
         text = f"{self.definition.name}: {error}"
         detail = {"path": error.path, "keyword": error.keyword, "expected": error.expected}
         if not exchange.revision.argument_errors_are_results:
@@ -222,7 +224,7 @@ class RegisteredTool:
             done, value = await exchange.asking.rounds(required, lambda: self._again(exchange))
         except BaseException as error:
             return self._failed(exchange, error)
-        return value if done else self._finished(exchange, value)  # type: ignore[return-value, no-any-return]
+        return value if done else self._finished(exchange, value)
 
     async def _again(self, exchange: Exchange) -> Any:
         arguments = exchange.params.get("arguments")
@@ -242,7 +244,9 @@ class RegisteredTool:
         except SpentFull as error:
             raise RpcError(codes.OVERLOADED, str(error)) from None
         if not fresh:
-            text = "tools/call: this requestState was used before, and the tool takes each only once; start the call over"
+            text = (
+                "tools/call: this requestState was used before, and the tool takes each only once; start the call over"
+            )
             raise RpcError(codes.INVALID_PARAMS, text, {"reason": "spent"})
 
     def _gate(self) -> _Gate:
@@ -268,7 +272,9 @@ class _Gate:
         if semaphore is None:
             return
         if semaphore.locked() and self._queue is not None and self._waiting >= self._queue:
-            text = f"tools/call: {self._name} is busy: {self._concurrency} calls run and {self._queue} wait; retry later"
+            text = (
+                f"tools/call: {self._name} is busy: {self._concurrency} calls run and {self._queue} wait; retry later"
+            )
             raise RpcError(codes.OVERLOADED, text, {"limit": self._concurrency, "retryAfterMs": 1000})
         self._waiting += 1
         try:

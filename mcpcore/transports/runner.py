@@ -1,7 +1,8 @@
 """One peer on one channel: an asyncio protocol that reads, feeds the peer, runs handlers and writes.
 
-It moves data and owns tasks; what a message means is decided below it. A handler that can finish at once is finished in the
-turn that read its request; every other one gets a task of its own from its first instruction on. One write per turn.
+It moves data and owns tasks; what a message means is decided below it. A handler that can finish at once is finished
+in the turn that read its request; every other one gets a task of its own from its first instruction on. One write
+per turn.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from mcpcore.jsonrpc.lines import LineFramer, Oversized
 from mcpcore.spec import codes
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from mcpcore.core.events import Event
     from mcpcore.core.limits import Limits
@@ -34,7 +35,7 @@ __all__ = ["Runner", "server_runner"]
 
 log = logging.getLogger("mcpcore.wire")
 
-_EAGER = sys.version_info >= (3, 12)
+_EAGER: dict[str, Any] = {"eager_start": True} if sys.version_info >= (3, 12) else {}
 
 
 class Runner(asyncio.Protocol):
@@ -107,7 +108,9 @@ class Runner(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._backlog.clear()
         if self.lost is None:
-            reason = f"the connection was lost ({exc})" if exc is not None else "the connection was closed by the other side"
+            reason = (
+                f"the connection was lost ({exc})" if exc is not None else "the connection was closed by the other side"
+            )
             self.lost = ConnectionLost(reason, endpoint=self.endpoint, stderr=self.stderr_tail())
         self._lose(self.lost)
         for task in self.tasks:
@@ -233,7 +236,7 @@ class Runner(asyncio.Protocol):
     def _start(self, exchange: Exchange, outcome: Awaitable[bytes | dict[str, Any] | None]) -> None:
         coroutine = self._run(exchange, outcome)
         if _EAGER:
-            task: asyncio.Task[None] = asyncio.Task(coroutine, loop=self.loop, eager_start=True)  # type: ignore[call-arg]
+            task: asyncio.Task[None] = asyncio.Task(coroutine, loop=self.loop, **_EAGER)
             if task.done():
                 return
         else:
@@ -242,7 +245,7 @@ class Runner(asyncio.Protocol):
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
 
-    def spawn(self, coroutine: Coroutine[Any, Any, Any], what: str) -> None:
+    def spawn(self, coroutine: Awaitable[Any], what: str) -> None:
         """Run something that has no answer; its failure goes to the log."""
 
         async def run() -> None:
