@@ -10,7 +10,7 @@ import logging
 import threading
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from mcpcore.errors import UsageError
 from mcpcore.server.lifespan import LifespanRunner
@@ -19,7 +19,9 @@ from mcpcore.transports.runner import Runner, server_runner
 
 if TYPE_CHECKING:
     from mcpcore.core.events import Notified
+    from mcpcore.core.limits import Limits
     from mcpcore.server.app import Server
+    from mcpcore.spec.revisions import Revision
     from mcpcore.transports.memory import MemoryChannel
 
 __all__ = ["Hosting", "Lifespan"]
@@ -30,6 +32,10 @@ _log = logging.getLogger("mcpcore.server")
 
 class Hosting:
     """The part of ``Server`` that has connections."""
+
+    name: str
+    limits: Limits
+    revisions: tuple[Revision, ...]
 
     def __init__(self, lifespan: Lifespan | None) -> None:
         self._lifespan = LifespanRunner(self, lifespan)
@@ -52,7 +58,7 @@ class Hosting:
         from mcpcore.server.stdio_process import run_stdio
 
         _check_transport(transport)
-        run_stdio(self)  # type: ignore[arg-type]
+        run_stdio(cast("Server", self))
 
     async def serve(self, transport: str = "stdio") -> None:
         """Serve inside a running loop, without signal handlers, until the input ends. The process goes on
@@ -60,14 +66,14 @@ class Hosting:
         from mcpcore.server.stdio_process import serve_stdio
 
         _check_transport(transport)
-        await serve_stdio(self)  # type: ignore[arg-type]
+        await serve_stdio(cast("Server", self))
 
     def connect_client(self, protocol: asyncio.Protocol) -> MemoryChannel:
         """Connect a client of the same loop: ``protocol`` is its end, and the channel back is what it writes to."""
         from mcpcore.transports.memory import connect_in_memory
 
         runner = self.open_runner()
-        _, channel = connect_in_memory(runner, protocol, f"server {self.name!r} in memory")  # type: ignore[attr-defined]
+        _, channel = connect_in_memory(runner, protocol, f"server {self.name!r} in memory")
         return channel
 
     def open_runner(self) -> Runner:
@@ -75,8 +81,10 @@ class Hosting:
 
         It begins to serve once the lifespan has started, which the first connection does.
         """
-        runner = server_runner(self, self.limits, self.revisions, on_notified=self._notified, on_closed=self._closed)
-         # type: ignore[attr-defined, arg-type] self._runners.add(runner)
+        runner = server_runner(
+            cast("Server", self), self.limits, self.revisions, on_notified=self._notified, on_closed=self._closed
+        )
+        self._runners.add(runner)
         if self._lifespan.wanted:
             runner.hold()
             self._lifespan.enter(runner.release, lambda error: runner.refuse(f"the server could not start: {error}"))
@@ -125,7 +133,7 @@ class Hosting:
     # -- notifications of clients --------------------------------------------------------------------------------------
 
     def _notified(self, runner: Runner, event: Notified) -> None:
-        server: Server = self  # type: ignore[assignment]
+        server = cast("Server", self)
         handler = server.notification_handlers.get(event.method)
         middleware = server._middleware
         if handler is None and not middleware:
