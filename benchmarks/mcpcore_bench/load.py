@@ -54,7 +54,11 @@ class Batch:
 
     def figures(self) -> dict[str, float]:
         count = len(self.ids)
-        cost = {"cpu_us": self.cpu_ns / count / 1000, "per_second": count / self.wall_ns * 1e9}
+        cost = {
+            "cpu_us": self.cpu_ns / count / 1000,
+            "per_second": count / self.wall_ns * 1e9,
+            "reply_bytes": len(self.replies) / count,
+        }
         return {**cost, **latency_figures(self.latencies)} if self.latencies else cost
 
 
@@ -78,6 +82,7 @@ class ServerUnderTest:
         self.next_id = 1
         self.silence_seconds = silence_seconds
         self._cpu_ns = cpu_ns
+        self._silent = False
         self._stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed in close()
         with on_core(cores.server):
             self.spawned_ns = time.perf_counter_ns()
@@ -244,9 +249,11 @@ class ServerUnderTest:
     def _died(self) -> ServerDied:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(CLOSE_SECONDS)
-        status = self.process.poll()
+        status = f"ended with status {self.process.poll()}"
+        if self._silent:
+            status = f"did not finish within {self.silence_seconds} s and was killed"
         tail = "\n".join(self.stderr().splitlines()[-12:])
-        return ServerDied(f"the server ended (status {status}) or fell silent for {self.silence_seconds} s\n{tail}")
+        return ServerDied(f"the server {status}\n{tail}")
 
     def _window_fits(self, lines: list[bytes], window: int) -> None:
         """A whole window fits into the pipe, so we never block in a write while the server blocks in its own."""
@@ -256,13 +263,17 @@ class ServerUnderTest:
 
     @contextlib.contextmanager
     def _watched(self) -> Iterator[None]:
-        watchdog = threading.Timer(self.silence_seconds, self.process.kill)
+        watchdog = threading.Timer(self.silence_seconds, self._kill_silent)
         watchdog.daemon = True
         watchdog.start()
         try:
             yield
         finally:
             watchdog.cancel()
+
+    def _kill_silent(self) -> None:
+        self._silent = True
+        self.process.kill()
 
 
 @contextlib.contextmanager

@@ -93,10 +93,10 @@ class Table:
 
 
 def times(value: float | None) -> str:
-    """A multiple for people: "3.20x" or "1/47.0"; "" for None."""
+    """A multiple for people: "3.20x", or "1/47.0" below a tenth; "" for None."""
     if value is None or value <= 0:
         return ""
-    return f"{value:.2f}x" if value >= 0.995 else f"1/{1 / value:.1f}"
+    return f"{value:.2f}x" if value >= 0.1 else f"1/{1 / value:.1f}"
 
 
 def duration(microseconds: float | None, milliseconds: float | None = None) -> str:

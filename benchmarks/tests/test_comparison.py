@@ -123,7 +123,7 @@ def test_the_table_shows_multiples_of_the_ceiling_and_of_mcp() -> None:
     text = str(Table(results, EVERYONE, judge(results, EVERYONE, ["stdio"])))
     row = next(line for line in text.splitlines() if "echo, 64" in line and "legacy" in line and "mcpcore" in line)
     assert "3.00x" in row and "1/100.0" in row and "✓ 0.33≥0.25" in row
-    assert [times(value) for value in (None, 2.0, 0.5)] == ["", "2.00x", "1/2.0"]
+    assert [times(value) for value in (None, 2.0, 0.5, 0.02)] == ["", "2.00x", "0.50x", "1/50.0"]
 
 
 def test_a_script_with_wrong_results_has_no_figures() -> None:
