@@ -224,7 +224,7 @@ class RegisteredTool:
             done, value = await exchange.asking.rounds(required, lambda: self._again(exchange))
         except BaseException as error:
             return self._failed(exchange, error)
-        return value if done else self._finished(exchange, value)
+        return value if done else self._finished(exchange, value)  # type: ignore[return-value]
 
     async def _again(self, exchange: Exchange) -> Any:
         arguments = exchange.params.get("arguments")
