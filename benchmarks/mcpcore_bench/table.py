@@ -19,7 +19,7 @@ COLUMNS: Final = (
     "workload",
     "era",
     "implementation",
-    "CPU/call",
+    "CPU",
     "calls/s",
     "median",
     "p95",
