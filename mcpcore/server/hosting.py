@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import threading
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from mcpcore.core.limits import Limits
     from mcpcore.server.app import Server
     from mcpcore.spec.revisions import Revision
+    from mcpcore.tap import Tap
     from mcpcore.transports.memory import MemoryChannel
 
 __all__ = ["Hosting", "Lifespan"]
@@ -82,7 +84,12 @@ class Hosting:
         It begins to serve once the lifespan has started, which the first connection does.
         """
         runner = server_runner(
-            cast("Server", self), self.limits, self.revisions, on_notified=self._notified, on_closed=self._closed
+            cast("Server", self),
+            self.limits,
+            self.revisions,
+            on_notified=self._notified,
+            on_closed=self._closed,
+            tap=_tap(),
         )
         self._runners.add(runner)
         if self._lifespan.wanted:
@@ -175,3 +182,12 @@ def _check_transport(transport: str) -> None:
         raise UsageError(
             f"the transport {transport!r} is not available; this version serves: stdio, and clients in memory"
         )
+
+
+def _tap() -> Tap | None:
+    """The recorder that ``MCPCORE_WIRE_LOG`` asks for; nothing of it is imported where nobody asks."""
+    if not os.environ.get("MCPCORE_WIRE_LOG"):
+        return None
+    from mcpcore.tap import tap_from_environment
+
+    return tap_from_environment()
