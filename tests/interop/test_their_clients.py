@@ -210,6 +210,16 @@ def test_questions_in_several_rounds_are_answered(seen: Seen) -> None:
     assert seen.asked("input_required_multi_round") == ["elicitation/create"] * 2
 
 
+def test_rounds_may_be_held_in_the_hand(seen: Seen) -> None:
+    seen.needs_era(modern=True)
+    assert "state-ok" in seen.text("rounds_by_hand")
+
+
+def test_a_tampered_state_is_refused(seen: Seen) -> None:
+    seen.needs_era(modern=True)
+    assert seen.code("tampered_state") == INVALID_PARAMS
+
+
 def test_structured_output_arrives(seen: Seen) -> None:
     result = seen.step("structured_output")["result"]
     structured = result.get("structuredContent")

@@ -181,7 +181,11 @@ const legacyOnly = {
   },
 };
 
+const byHand = (name, tampering) => async (c) => ({ result: await c.callByHand(name, tampering) });
+
 const modernOnly = {
+  rounds_by_hand: byHand("test_input_required_result_request_state", ""),
+  tampered_state: byHand("test_input_required_result_tampered_state", "-TAMPERED"),
   listen: (c) =>
     c.listen(WATCHED, async () => {
       await c.call("test_trigger_tool_change");

@@ -145,6 +145,10 @@ class Conversation:
     async def ping(self) -> None:
         raise NotImplementedError
 
+    async def call_by_hand(self, name: str, tampering: str) -> dict[str, Any]:
+        """Modern: calls, answers the questions itself, and sends the request state back with ``tampering`` appended."""
+        raise NotImplementedError
+
     async def listen(self, uri: str, then: Callable[[], Awaitable[None]], enough: int) -> dict[str, Any]:
         """Listens for everything, runs ``then``, returns ``{"honored", "events"}`` once ``enough`` events came."""
         raise NotImplementedError
@@ -336,6 +340,16 @@ async def subscription(c: Conversation) -> Any:
     await c.call("test_trigger_resource_update", {"uri": WATCHED})
     await c.call("test_simple_text")
     return {"updates": updates, "after_unsubscribe": len(c.heard_of(method, start))}
+
+
+@step("modern")
+async def rounds_by_hand(c: Conversation) -> Any:
+    return {"result": await c.call_by_hand("test_input_required_result_request_state", "")}
+
+
+@step("modern")
+async def tampered_state(c: Conversation) -> Any:
+    return {"result": await c.call_by_hand("test_input_required_result_tampered_state", "-TAMPERED")}
 
 
 @step("modern")

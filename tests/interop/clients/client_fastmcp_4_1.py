@@ -38,6 +38,8 @@ class FastMcp41(battery.Conversation):
     lacks = {  # noqa: RUF012
         "subscription": "fastmcp.Client has no subscribe",
         "listen": "fastmcp.Client has no listen",
+        "rounds_by_hand": "fastmcp.Client drives the rounds itself",
+        "tampered_state": "fastmcp.Client drives the rounds itself",
     }
 
     def __init__(self, options: dict[str, Any]) -> None:

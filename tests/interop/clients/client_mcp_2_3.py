@@ -143,6 +143,16 @@ class Mcp23(battery.Conversation):
     async def ping(self) -> None:
         await self.client.send_ping()
 
+    async def call_by_hand(self, name: str, tampering: str) -> dict[str, Any]:
+        call: Any = self.client.session.call_tool
+        first = await call(name, allow_input_required=True)
+        answers = {}
+        for key, question in first.input_requests.items():
+            params = wire(question.params)
+            answers[key] = types.ElicitResult(**battery.answer_form(params["message"], params["requestedSchema"]))
+        state = first.request_state + tampering
+        return wire(await call(name, input_responses=answers, request_state=state, allow_input_required=True))
+
     async def listen(self, uri: str, then: Callable[[], Awaitable[None]], enough: int) -> dict[str, Any]:
         events: list[str] = []
         async with self.client.listen(

@@ -14,7 +14,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from mcpcore import Client, PromptRef, RpcError
+from mcpcore import Client, PromptRef, RpcError, Step
 from mcpcore.types import (
     CreateMessageParams,
     CreateMessageResult,
@@ -24,6 +24,7 @@ from mcpcore.types import (
     Progress,
     Root,
     TextContent,
+    ToolResult,
     to_wire,
 )
 from tests.interop.clients import battery
@@ -37,6 +38,8 @@ PAGES = {
 
 
 class McpCore(battery.Conversation):
+    lacks = {"tampered_state": "the state is not for an application to touch"}  # noqa: RUF012
+
     def __init__(self, options: dict[str, Any]) -> None:
         super().__init__()
         self.client = Client(
@@ -128,6 +131,18 @@ class McpCore(battery.Conversation):
 
     async def ping(self) -> None:
         await self.client.ping()
+
+    async def call_by_hand(self, name: str, tampering: str) -> dict[str, Any]:
+        step = await self.client.begin_call(name)
+        assert isinstance(step, Step)
+        answers = {}
+        for key, question in step.questions.items():
+            params = question.params
+            answers[key] = ElicitResult(**battery.answer_form(params["message"], params["requestedSchema"]))
+        document = step.to_json()
+        result = await self.client.resume(Step.from_json(document), answers)
+        assert isinstance(result, ToolResult)
+        return to_wire(result)
 
     async def listen(self, uri: str, then: Callable[[], Awaitable[None]], enough: int) -> dict[str, Any]:
         events: list[str] = []

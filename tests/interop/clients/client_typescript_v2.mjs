@@ -102,6 +102,14 @@ class TypeScriptV2 extends Conversation {
     return this.client.ping();
   }
 
+  async callByHand(name, tampering) {
+    const manual = { allowInputRequired: true };
+    const first = await this.client.callTool({ name }, manual);
+    const inputResponses = {};
+    for (const [key, question] of Object.entries(first.inputRequests)) inputResponses[key] = answerForm(question.params);
+    return this.client.callTool({ name, inputResponses, requestState: first.requestState + tampering }, manual);
+  }
+
   async listen(uri, then, enough) {
     const start = this.heard.length;
     const subscription = await this.client.listen({
