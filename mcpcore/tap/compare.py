@@ -49,7 +49,7 @@ async def replay_client(
 ) -> list[Difference]:
     """Play every recorded conversation against ``target`` (a server object, or a command) and compare the answers.
 
-    ``_meta`` and the members named in ``ignore`` are not compared, nor are notifications and the ends of listen streams.
+    ``_meta`` and the members named in ``ignore`` are not compared, nor are notifications and ends of listen streams.
     ``seconds`` is the wait for each message; one that does not come is a difference, and ends its conversation. Raises
     ``ConnectFailed``.
     """

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from mcpcore.tap.recording import Conversation, Recording
 
-__all__ = ["ReplayServer", "replay_server"]
+__all__ = ["ReplayProtocol", "ReplayServer", "replay_server"]
 
 Message = dict[str, Any]
 
@@ -53,12 +53,14 @@ class ReplayServer:
         channel, _ = connect_in_memory(protocol, self.open_protocol(), "recording")
         return channel
 
-    def open_protocol(self) -> asyncio.Protocol:
+    def open_protocol(self) -> ReplayProtocol:
         """The server's side of one more connection, for any channel."""
-        return _Replay(self._recording)
+        return ReplayProtocol(self._recording)
 
 
-class _Replay(asyncio.Protocol):
+class ReplayProtocol(asyncio.Protocol):
+    """The server's side of one connection; ``lost`` is set when it is over."""
+
     def __init__(self, recording: Recording) -> None:
         self._answers: dict[str, list[tuple[Conversation, Entry]]] = defaultdict(list)
         for conversation in recording.conversations:
@@ -67,6 +69,7 @@ class _Replay(asyncio.Protocol):
         self._entries = recording.entries
         self._framer = LineFramer(_LONGEST_LINE)
         self._channel: Any = None
+        self.lost = asyncio.Event()
         self._ids = itertools.count(1)
         self._parked: dict[int, tuple[_Play, Message | None]] = {}
 
@@ -82,6 +85,9 @@ class _Replay(asyncio.Protocol):
     def eof_received(self) -> bool:
         self._channel.close()
         return True
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.lost.set()
 
     def data_received(self, data: bytes) -> None:
         for frame in self._framer.feed(data):
@@ -156,7 +162,7 @@ class _Replay(asyncio.Protocol):
 class _Play:
     """What one recorded message brought about, replayed for one that came now. It stops at each question."""
 
-    def __init__(self, replay: _Replay, message: Message, conversation: Conversation, entry: Entry) -> None:
+    def __init__(self, replay: ReplayProtocol, message: Message, conversation: Conversation, entry: Entry) -> None:
         self._replay = replay
         self._message = message
         self._conversation = conversation
