@@ -1,7 +1,7 @@
 """What ``Annotated[...]`` says beside the type: bounds, descriptions, examples, and the header of a parameter.
 
-Here live ``Header`` and the reading of metadata by ``msgspec.Meta``, annotated_types and pydantic. The latter two are
-never imported: their objects are known by the module of their class and by the names of their attributes.
+Metadata by ``msgspec.Meta``, annotated_types and pydantic is read here. The latter two are never imported: their
+objects are known by the module of their class and by the names of their attributes.
 """
 
 from __future__ import annotations
@@ -15,19 +15,9 @@ import msgspec
 
 from mcpcore.errors import UsageError
 from mcpcore.server.schema import BOUND_NAMES, Bounds, Schema
+from mcpcore.types import Header
 
 __all__ = ["Header", "Metadata", "default_of", "is_field_info", "read_metadata"]
-
-
-@dataclass(frozen=True, slots=True)
-class Header:
-    """Mirrors a tool's parameter into the HTTP header ``Mcp-Param-{name}``: ``Annotated[str, Header("Region")]``.
-
-    Only for parameters of type str, int, bool, or an enumeration of one of these.
-    <https://modelcontextprotocol.io/specification/2026-07-28/server/tools#x-mcp-header>
-    """
-
-    name: str
 
 
 @dataclass(slots=True)
