@@ -49,8 +49,9 @@ class Server(Hosting):
 
     ``revisions`` restricts it to some protocol revisions, ``declare`` names capabilities to declare although nothing is
     registered yet, ``secret`` (new first; else ``MCPCORE_SECRET``, else random) seals what clients carry for it,
-    ``page_size`` cuts lists into pages, ``cache`` gives caching hints by method, ``strict_input`` refuses objects and
-    lists that come as JSON in a string. Raises ``UsageError`` for an argument that cannot be right.
+    ``page_size`` cuts lists into pages, all of them or by method (``{"resources/list": 50}``), ``cache`` gives caching
+    hints by method, ``strict_input`` refuses objects and lists that come as JSON in a string. Raises ``UsageError`` for
+    an argument that cannot be right.
     """
 
     def __init__(
@@ -66,7 +67,7 @@ class Server(Hosting):
         revisions: Iterable[str] | None = None,
         lifespan: Lifespan | None = None,
         secret: str | bytes | Sequence[str | bytes] | None = None,
-        page_size: int | None = None,
+        page_size: int | Mapping[str, int] | None = None,
         cache: Mapping[str, CacheHint] | None = None,
         strict_input: bool = False,
         extensions: Mapping[str, Mapping[str, Any]] | None = None,
@@ -79,7 +80,7 @@ class Server(Hosting):
         self.name = name
         self.instructions = instructions
         self.revisions = _revisions(revisions)
-        self.page_size = page_size
+        self._page_size = page_size
         self.strict_input = strict_input
         self.logging = logging
         info = Implementation(
@@ -274,6 +275,10 @@ class Server(Hosting):
         if found is None:
             found = self._capabilities[revision] = self._declared(revision)
         return found
+
+    def page_size(self, method: str) -> int | None:
+        size = self._page_size
+        return size.get(method) if isinstance(size, Mapping) else size
 
     def cache_hint(self, method: str) -> dict[str, Any]:
         return self._cache.get(method, _NO_CACHE)

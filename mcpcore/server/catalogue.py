@@ -89,7 +89,7 @@ class Catalogue(Generic[T]):
 
     def _write(self, revision: Revision, after: int | None) -> bytes:
         entries = list(self.items.values())
-        bounds = page([sequence for sequence, _, _ in entries], self._server.page_size, after)
+        bounds = page([sequence for sequence, _, _ in entries], self._server.page_size(self._method), after)
         items = [encode(sieve(self._kind, entry[1], revision)) for entry in entries[bounds.start : bounds.stop]]
         parts = [b'"' + self._member.encode() + b'":[' + b",".join(items) + b"]"]
         if bounds.last is not None:
