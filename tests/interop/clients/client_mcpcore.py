@@ -35,6 +35,12 @@ PAGES = {
     "resourceTemplates": "list_resource_templates_page",
     "prompts": "list_prompts_page",
 }
+EVENTS = {
+    "ToolsChanged": "notifications/tools/list_changed",
+    "PromptsChanged": "notifications/prompts/list_changed",
+    "ResourcesChanged": "notifications/resources/list_changed",
+    "ResourceUpdated": "notifications/resources/updated",
+}
 
 
 class McpCore(battery.Conversation):
@@ -42,6 +48,7 @@ class McpCore(battery.Conversation):
 
     def __init__(self, options: dict[str, Any]) -> None:
         super().__init__()
+        self.streams: list[tuple[Any, asyncio.Future[None]]] = []
         self.client = Client(
             options["command"],
             name="interop-mcpcore",
@@ -120,11 +127,29 @@ class McpCore(battery.Conversation):
     async def complete(self, prompt: str, argument: str, value: str) -> dict[str, Any]:
         return {"completion": to_wire(await self.client.complete(PromptRef(prompt), argument, value))}
 
+    async def hear(self, **wanted: Any) -> None:
+        """Notes the events of one stream, in a task of its own, until :meth:`deafen`."""
+        stream = self.client.listen(**wanted)
+        events = await stream.__aenter__()
+
+        async def read() -> None:
+            async for event in events:
+                self.note(EVENTS[type(event).__name__], {"uri": getattr(event, "uri", None)})
+
+        self.streams.append((stream, asyncio.ensure_future(read())))
+
+    async def deafen(self) -> None:
+        """Ends the newest stream."""
+        stream, reading = self.streams.pop()
+        reading.cancel()
+        await asyncio.wait([reading])
+        await stream.__aexit__(None, None, None)
+
     async def subscribe(self, uri: str) -> None:
-        await self.client.subscribe(uri)
+        await self.hear(uris=[uri])
 
     async def unsubscribe(self, uri: str) -> None:
-        await self.client.unsubscribe(uri)
+        await self.deafen()
 
     async def set_log_level(self, level: str) -> None:
         await self.client.set_log_level(level)
@@ -149,7 +174,7 @@ class McpCore(battery.Conversation):
         async with self.client.listen(tools=True, prompts=True, resources=True, uris=[uri]) as stream:
             await then()
             async for event in stream:
-                events.append(event.method)
+                events.append(EVENTS[type(event).__name__])
                 if len(events) >= enough:
                     break
         return {"honored": None, "events": sorted(events)}
@@ -171,7 +196,11 @@ async def converse(options: dict[str, Any], observed: dict[str, Any]) -> None:
     logging.getLogger("mcpcore").addHandler(Complaints(conversation))
     async with conversation.client as client:
         conversation.modern = str(client.revision) >= "2026-07-28"
+        if not conversation.modern:
+            await conversation.hear(tools=True, prompts=True)
         observed |= await battery.run(conversation, options.get("steps"))
+        if not conversation.modern:
+            await conversation.deafen()
 
 
 if __name__ == "__main__":
