@@ -1,7 +1,7 @@
 """``mcpcore probe``: which era and revisions a server speaks, what it can do, how long it takes.
 
-A modern server lists its revisions, as far as it likes. What it does not list is tried, each revision in a connection of
-its own and one after the other: a server may not like to run twice at once.
+A modern server lists its revisions, as far as it likes. What it does not list is tried, each revision in a connection
+of its own and one after the other: a server may not like to run twice at once.
 """
 
 from __future__ import annotations

@@ -32,16 +32,13 @@ class Output:
     def document(self, value: Any) -> None:
         from mcpcore.jsonrpc.codec import encode
 
-        self._write(encode(value) + b"\n")
+        self.write(encode(value) + b"\n")
 
     def text(self, text: str) -> None:
         text = render.printable(text, sys.stdout)
-        self._write((text if text.endswith("\n") else text + "\n").encode(errors="replace"))
+        self.write((text if text.endswith("\n") else text + "\n").encode(errors="replace"))
 
-    def bytes(self, data: bytes) -> None:
-        self._write(data)
-
-    def _write(self, data: bytes) -> None:
+    def write(self, data: bytes) -> None:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
 
@@ -116,7 +113,7 @@ async def _list(client: Client, arguments: argparse.Namespace, output: Output) -
         head = {"revision": str(client.revision), "serverInfo": to_wire(client.server_info)}
         output.document({**head, **{kind: [to_wire(item) for item in items] for kind, items in found.items()}})
         return OK
-    sections = {
+    sections: dict[str, list[tuple[str, ...]]] = {
         "Tools": [render.tool_line(tool) for tool in tools],
         "Resources": [(one.uri, one.mime_type or "", one.description or one.title or one.name) for one in resources],
         "Resource templates": [
@@ -169,7 +166,7 @@ async def _read(client: Client, arguments: argparse.Namespace, output: Output) -
             output.text(f"[{contents.mime_type or 'bytes'}, {count}; redirect the output to a file to keep them]")
         else:
             try:
-                output.bytes(base64.b64decode(contents.blob, validate=True))
+                output.write(base64.b64decode(contents.blob, validate=True))
             except ValueError:
                 raise RpcError(-32603, f"{contents.uri}: the server's blob is not base64") from None
     return OK
