@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import os
-import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
@@ -97,7 +96,7 @@ class Server(Hosting):
         self._cache = {
             method: {"ttlMs": hint.ttl_ms, "cacheScope": hint.scope} for method, hint in (cache or {}).items()
         }
-        self._sealer = Sealer(secrets_from(secret, os.environ, secrets.token_bytes))
+        self._sealer = Sealer(secrets_from(secret, os.environ, os.urandom))
         self.cursors = CursorCodec(self._sealer)
         self.spent = Spent(self.limits.spent_states)
         self.workers = Workers(self.limits.threads, self.limits.waiting_threads)

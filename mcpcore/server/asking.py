@@ -11,10 +11,9 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from random import random
-from secrets import token_hex
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from mcpcore.errors import AnswerTimeout, InvalidResult, RpcError, UsageError
@@ -99,7 +98,7 @@ class Straight(_Asking):
             raise RpcError(codes.OVERLOADED, f"{exchange.method}: too many questions to this client are open")
         params = asked.params
         if isinstance(asked.question, ElicitUrl) and "elicitationId" not in params:
-            params = {**params, "elicitationId": token_hex(16)}
+            params = {**params, "elicitationId": os.urandom(16).hex()}
         pending = runner.ask(asked.method, params or None, related=exchange)
         try:
             async with asyncio.timeout(self._limits.answer_seconds):
@@ -134,7 +133,7 @@ class Straight(_Asking):
         return time.time()
 
     def random(self) -> float:
-        return random()
+        return _draw()
 
     def outcome(self) -> dict[str, Any]:
         raise AssertionError("a legacy exchange is never stopped")
@@ -308,13 +307,17 @@ class Replay(_Asking):
 
     def random(self) -> float:
         self._draws += 1
-        return self._recorded("random", self._draws, random)
+        return self._recorded("random", self._draws, _draw)
 
     def _recorded(self, kind: str, count: int, make: Callable[[], float]) -> float:
         values: list[float] = self._record.setdefault(kind, [])
         if count > len(values):
             values.append(make())
         return values[count - 1]
+
+
+def _draw() -> float:
+    return int.from_bytes(os.urandom(7), "big") / 2**56
 
 
 async def _call(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:

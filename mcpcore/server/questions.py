@@ -7,14 +7,12 @@ Specification: https://modelcontextprotocol.io/specification/2026-07-28/basic/pa
 
 from __future__ import annotations
 
-import json
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from mcpcore.errors import InvalidResult, RpcError, UsageError
-from mcpcore.server.forms import form_schema
+from mcpcore.jsonrpc.codec import encode_sorted
 from mcpcore.spec import codes
 from mcpcore.spec.conversions import elicitation_fits, sampling_fits
 from mcpcore.spec.forms import check_form
@@ -45,14 +43,19 @@ class Unrecognised(Exception):
 class Asked:
     """One question, ready to travel: its method, its parameters for this revision, and how to read the answer."""
 
-    __slots__ = ("digest", "method", "params", "question")
+    __slots__ = ("method", "params", "question")
 
     def __init__(self, question: Question, method: str, params: dict[str, Any]) -> None:
         self.question = question
         self.method = method
         self.params = params
-        canonical = json.dumps([method, params], sort_keys=True, separators=(",", ":"))
-        self.digest = sha256(canonical.encode()).hexdigest()[:24]
+
+    @property
+    def digest(self) -> str:
+        """What tells this question from another one on replay."""
+        from hashlib import sha256  # heavy, and only asking needs it
+
+        return sha256(encode_sorted([self.method, self.params])).hexdigest()[:24]
 
     def read(self, answer: Any) -> Any:
         """The typed answer. ``Unrecognised`` for another shape, ``InvalidResult`` for one that breaks its schema."""
@@ -116,7 +119,11 @@ def _prepare_elicitation(
             params.pop("elicitationId", None)
         return Asked(question, question.method, params)
     _need(exchange, "form" in declared or "url" not in declared, "form elicitation", {"elicitation": {"form": {}}})
-    schema = question.schema if isinstance(question.schema, dict) else form_schema(question.schema)
+    schema = question.schema
+    if not isinstance(schema, dict):
+        from mcpcore.server.forms import form_schema
+
+        schema = form_schema(schema)
     params = {"message": question.message, "requestedSchema": schema}
     fault = elicitation_fits(params, revision)
     if fault is not None:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from mcpcore.errors import RpcError, UsageError
 from mcpcore.server.handlers import Handler, Stopped
 from mcpcore.server.results import read_result
-from mcpcore.server.templates import Template, is_unsafe_path
 from mcpcore.spec import codes
 from mcpcore.types import CacheHint, Resource, ResourceTemplate
 
@@ -45,6 +44,8 @@ class RegisteredTemplate:
     """A family of resources; the variables of the template are the parameters of its function."""
 
     def __init__(self, definition: ResourceTemplate, handler: Handler, cache: CacheHint | None) -> None:
+        from mcpcore.server.templates import Template  # only servers with templates pay for it
+
         self.template = Template(definition.uri_template)
         missing = [
             name for name, one in handler.parameters.items() if one.required and name not in self.template.variables
@@ -72,6 +73,8 @@ class RegisteredTemplate:
 
 def _leads_out(values: dict[str, Any]) -> bool:
     """``file://`` paths must be kept from traversal (server/resources#common-uri-schemes)."""
+    from mcpcore.server.templates import is_unsafe_path
+
     parts = [part for value in values.values() for part in (value if isinstance(value, list) else [value])]
     return any(is_unsafe_path(part.lstrip("/")) for part in parts)
 

@@ -11,15 +11,13 @@ Specification: 2026-07-28, basic/patterns/mrtr#server-requirements-basic-workflo
 from __future__ import annotations
 
 import heapq
-import hmac
-import json
 import struct
 from base64 import b64decode, urlsafe_b64encode
 from collections.abc import Callable, Mapping, Sequence
-from hashlib import sha256
 from typing import Any, Final, Literal
 
 from mcpcore.errors import McpError, RpcError, UsageError
+from mcpcore.jsonrpc.codec import encode_sorted
 from mcpcore.spec.codes import INVALID_PARAMS
 
 __all__ = [
@@ -56,6 +54,20 @@ _MESSAGES: Final[dict[Reason, str]] = {
 }
 
 
+def sha256(data: bytes) -> Any:
+    """Loads OpenSSL at the first use: most servers never seal anything."""
+    import hashlib
+
+    return hashlib.sha256(data)
+
+
+def _same(one: bytes, other: bytes) -> bool:
+    """Compared in constant time."""
+    import hmac
+
+    return hmac.compare_digest(one, other)
+
+
 class SealError(McpError):
     """A sealed text that does not open. ``reason`` says why; the last three reasons only ever follow a valid MAC."""
 
@@ -82,7 +94,7 @@ class Sealer:
 
     def verifies(self, purpose: str, data: bytes, tag: bytes) -> bool:
         """Whether one of the secrets made this tag, compared in constant time."""
-        return any(hmac.compare_digest(_mac(secret, purpose, data), tag) for secret in self._secrets)
+        return any(_same(_mac(secret, purpose, data), tag) for secret in self._secrets)
 
     def seal(self, payload: bytes, *, purpose: str, principal: str, binding: bytes, now: float, lifetime: float) -> str:
         """URL-safe text that opens for this purpose, principal and binding until ``lifetime`` seconds have passed.
@@ -105,21 +117,24 @@ class Sealer:
         _, expires, owner, bound = _HEAD.unpack_from(body)
         if now * 1000 >= expires:
             raise SealError("expired")
-        if not hmac.compare_digest(owner, _digest(principal)):
+        if not _same(owner, _digest(principal)):
             raise SealError("principal")
-        if not hmac.compare_digest(bound, sha256(binding).digest()):
+        if not _same(bound, sha256(binding).digest()):
             raise SealError("request")
         return body[_HEAD.size :]
 
 
 def _mac(secret: bytes, purpose: str, data: bytes) -> bytes:
     # The length in front keeps purpose and data apart: no other pair gives the same input.
+    import hmac
+
     name = purpose.encode()
     return hmac.digest(secret, struct.pack(">H", len(name)) + name + data, "sha256")
 
 
 def _digest(principal: str) -> bytes:
-    return sha256(principal.encode()).digest()
+    digest: bytes = sha256(principal.encode()).digest()
+    return digest
 
 
 def to_text(data: bytes) -> str:
@@ -156,10 +171,11 @@ def request_digest(method: str, params: Mapping[str, Any]) -> bytes:
     """
     salient = {name: value for name, value in params.items() if name not in _PER_ATTEMPT}
     try:
-        text = json.dumps([method, salient], sort_keys=True, separators=(",", ":"))
-    except RecursionError:
+        canonical = encode_sorted([method, salient])
+    except TypeError:
         raise RpcError(INVALID_PARAMS, f"the params of {method} are nested too deeply: flatten them") from None
-    return sha256(text.encode("ascii")).digest()
+    digest: bytes = sha256(canonical).digest()
+    return digest
 
 
 def secrets_from(
