@@ -24,7 +24,7 @@ from typing import Any, Final
 
 from tests.interop import peers
 
-__all__ = ["CLIENTS", "SERVERS", "leftovers", "observe", "run", "server_command"]
+__all__ = ["CLIENTS", "SERVERS", "RunFailed", "leftovers", "observe", "run", "server_command"]
 
 HERE: Final = Path(__file__).resolve().parent
 ROOT: Final = HERE.parent.parent

@@ -29,6 +29,7 @@ from typing import Final
 __all__ = ["PEERS", "Environment", "InstallFailed", "Peer", "install"]
 
 INSTALL_SECONDS: Final = 600.0
+NPM_RETRIES: Final = ("--fetch-retries=2", "--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=5000")
 LAYOUT: Final = 1  # raise it when the way an environment is built changes; old ones are then rebuilt
 NODE_AT_LEAST: Final = (22, 19)  # what the Inspector asks for; the other npm peers are content with 20
 
@@ -109,6 +110,9 @@ class Environment:
         return home / script.name
 
 
+_failed: dict[str, str] = {}
+
+
 def place() -> Path:
     """The directory that holds all peers."""
     chosen = os.environ.get("MCPCORE_PEERS")
@@ -116,7 +120,20 @@ def place() -> Path:
 
 
 def install(name: str) -> Environment:
-    """The environment of the peer of this name, built if it is not there yet. Raises :class:`InstallFailed`."""
+    """The environment of the peer of this name, built if it is not there yet.
+
+    Raises :class:`InstallFailed`, and after a failure the same again at once: one attempt a process.
+    """
+    if name in _failed:
+        raise InstallFailed(_failed[name])
+    try:
+        return _installed(name)
+    except InstallFailed as failure:
+        _failed[name] = str(failure)
+        raise
+
+
+def _installed(name: str) -> Environment:
     peer = PEERS[name]
     root = place() / name
     root.parent.mkdir(parents=True, exist_ok=True)
@@ -155,14 +172,26 @@ def _build(peer: Peer, root: Path) -> None:
     root.mkdir()
     if peer.installer == "pip":
         _run(peer, [sys.executable, "-m", "venv", str(root / "venv")])
-        pip = [str(root / "venv" / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        pip = [
+            str(root / "venv" / "bin" / "python"),
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--retries=2",
+            "--disable-pip-version-check",
+        ]
         _run(peer, [*pip, *peer.packages])
     else:
         npm = shutil.which("npm")
         if npm is None:
             raise InstallFailed(f"{peer.name}: npm is not on the PATH; install Node.js, or set MCPCORE_SKIP_INTEROP")
         (root / "package.json").write_text('{"private": true}')
-        _run(peer, [npm, "install", "--no-audit", "--no-fund", "--loglevel=error", *peer.packages], cwd=root)
+        _run(
+            peer,
+            [npm, "install", "--no-audit", "--no-fund", "--loglevel=error", *NPM_RETRIES, *peer.packages],
+            cwd=root,
+        )
     (root / "stamp").write_text(peer.pins)
 
 

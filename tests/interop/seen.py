@@ -6,15 +6,39 @@ skips the test; one that raised something else than a JSON-RPC error fails it.
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable, Hashable
 from typing import Any, Final, NoReturn
 
 import pytest
 
-__all__ = ["INVALID_PARAMS", "PNG", "TEXT", "Seen"]
+from tests.interop.launch import RunFailed
+from tests.interop.peers import InstallFailed
+
+__all__ = ["INVALID_PARAMS", "PNG", "TEXT", "Seen", "once"]
 
 PNG: Final = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8DwHwAFBQIAX8jx0gAAAABJRU5ErkJggg=="
 TEXT: Final = 'naïve \u2028\u2029\u0085 "quoted" \\ \n\t 漢字 \U0001f600'
 INVALID_PARAMS: Final = -32602
+
+
+def once(observe: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
+    """Observes at most once for the same arguments; where that failed, each test that needs it fails alike."""
+
+    @functools.cache
+    def outcome(*case: Hashable) -> dict[str, Any] | str:
+        try:
+            return observe(*case)
+        except (InstallFailed, RunFailed) as failure:
+            return str(failure)
+
+    def observed(*case: Hashable) -> dict[str, Any]:
+        result = outcome(*case)
+        if isinstance(result, str):
+            pytest.fail(result, pytrace=False)
+        return result
+
+    return observed
 
 
 class Seen:

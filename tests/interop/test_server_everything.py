@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import uuid
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -91,12 +91,14 @@ def visit(case: ServerCase, action: Visit) -> Any:
 
 
 @pytest.fixture(scope="module", params=CASES, ids=str)
-def at(request: pytest.FixtureRequest) -> Iterator[Callable[[Visit], Any]]:
+def at(request: pytest.FixtureRequest) -> Callable[[Visit], Any]:
     try:
         peers.install("server-everything")
     except peers.InstallFailed as failure:
-        pytest.fail(str(failure), pytrace=False)
-    yield functools.partial(visit, request.param)
+        reason = str(failure)
+    else:
+        return functools.partial(visit, request.param)
+    pytest.fail(reason, pytrace=False)
 
 
 def calling(name: str, arguments: dict[str, Any] | None = None) -> Visit:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -51,11 +50,14 @@ class Inspector:
 
 
 @pytest.fixture(scope="module", params=INSPECTOR_CASES, ids=str)
-def inspector(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Inspector]:
+def inspector(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Inspector:
     try:
-        yield Inspector(request.param, tmp_path_factory.mktemp("inspector"))
+        peers.install("inspector")
     except peers.InstallFailed as failure:
-        pytest.fail(str(failure), pytrace=False)
+        reason = str(failure)
+    else:
+        return Inspector(request.param, tmp_path_factory.mktemp("inspector"))
+    pytest.fail(reason, pytrace=False)
 
 
 def test_they_agree_on_the_revision(inspector: Inspector) -> None:

@@ -6,31 +6,26 @@ Each case starts the peer's client once, in its own environment; it starts our s
 
 from __future__ import annotations
 
-import functools
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.interop import launch, peers
+from tests.interop import launch
 from tests.interop.cases import CLIENT_CASES, ROOT, ClientCase, our_server
-from tests.interop.seen import INVALID_PARAMS, PNG, TEXT, Seen
+from tests.interop.seen import INVALID_PARAMS, PNG, TEXT, Seen, once
 
 
-@functools.cache
+@once
 def observation(case: ClientCase) -> dict[str, Any]:
     command = our_server(case.restriction)
     return launch.observe(case.peer, case.mode, command, env={"PYTHONPATH": str(ROOT)}, cwd=ROOT)
 
 
 @pytest.fixture(scope="module", params=CLIENT_CASES, ids=str)
-def seen(request: pytest.FixtureRequest) -> Iterator[Seen]:
-    try:
-        case: ClientCase = request.param
-        yield Seen(case.peer, case.speaks, observation(case))
-    except peers.InstallFailed as failure:
-        pytest.fail(str(failure), pytrace=False)
+def seen(request: pytest.FixtureRequest) -> Seen:
+    case: ClientCase = request.param
+    return Seen(case.peer, case.speaks, observation(case))
 
 
 def test_they_agree_on_the_revision(seen: Seen) -> None:

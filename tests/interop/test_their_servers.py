@@ -8,16 +8,14 @@ is said where it is asserted.
 
 from __future__ import annotations
 
-import functools
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.interop import launch, peers
+from tests.interop import launch
 from tests.interop.cases import SERVER_CASES, ServerCase
-from tests.interop.seen import INVALID_PARAMS, PNG, TEXT, Seen
+from tests.interop.seen import INVALID_PARAMS, PNG, TEXT, Seen, once
 
 CASES = [case for case in SERVER_CASES if case.peer != "server-everything"]
 TOOLS = {
@@ -30,18 +28,15 @@ TOOLS = {
 }
 
 
-@functools.cache
+@once
 def observation(case: ServerCase) -> dict[str, Any]:
     return launch.observe(launch.OURS, case.pinned or "auto", launch.server_command(case.peer))
 
 
 @pytest.fixture(scope="module", params=CASES, ids=str)
-def seen(request: pytest.FixtureRequest) -> Iterator[Seen]:
-    try:
-        case: ServerCase = request.param
-        yield Seen(case.peer, case.speaks, observation(case))
-    except peers.InstallFailed as failure:
-        pytest.fail(str(failure), pytrace=False)
+def seen(request: pytest.FixtureRequest) -> Seen:
+    case: ServerCase = request.param
+    return Seen(case.peer, case.speaks, observation(case))
 
 
 def test_they_agree_on_the_revision(seen: Seen) -> None:
