@@ -275,6 +275,7 @@ class Peer:
         """An error as the answer of an exchange; nothing happens where it was closed before."""
         if not exchange.open:
             return
+        error = exchange.policy.error(error)
         frame = error_frame(exchange.id, error.code, error.message, error.data)
         exchange.open = False
         del self.incoming[exchange.id]

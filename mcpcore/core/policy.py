@@ -74,6 +74,10 @@ class Policy(Protocol):
         """The refusal of a request that needs what the client did not declare."""
         ...
 
+    def error(self, error: RpcError) -> RpcError:
+        """An error as this era may say it: some codes of one era are forbidden in the other."""
+        ...
+
     def asker(self, exchange: Exchange) -> Any:
         """How this request asks the client for something."""
         ...

@@ -71,8 +71,9 @@ class LegacyServer:
         if method != "initialize":
             if method == "server/discover":
                 raise RpcError(codes.METHOD_NOT_FOUND, f"Method not found: {method}")
+            # The code that 2026-07-28 wants where its envelope is missing (basic/index#meta); legacy leaves it open.
             raise RpcError(
-                codes.INVALID_REQUEST,
+                codes.INVALID_PARAMS,
                 f"{method[:200]}: send initialize first, or the 2026-07-28 envelope in params._meta",
             )
         if self.revision is not None:
@@ -116,6 +117,9 @@ class LegacyServer:
     def missing_capability(self, text: str, required: dict[str, Any]) -> RpcError:
         """Legacy revisions define no code for this."""
         return RpcError(codes.INVALID_REQUEST, text, {"requiredCapabilities": required})
+
+    def error(self, error: RpcError) -> RpcError:
+        return error
 
     def asker(self, exchange: Exchange) -> Any:
         if not self.initialized:
@@ -243,6 +247,9 @@ class LegacyClient:
     def finish(self, exchange: Exchange, result: dict[str, Any]) -> dict[str, Any]:
         kind = RESULT_KINDS.get(exchange.method)
         return result if kind is None else sieve(kind, result, self.revision)
+
+    def error(self, error: RpcError) -> RpcError:
+        return error
 
     def notified(self, peer: Peer, method: str, params: dict[str, Any]) -> Event | None:
         return Notified(method, params)

@@ -39,6 +39,9 @@ __all__ = ["ModernClient", "ModernServer"]
 Id = int | str
 
 _RESUMABLE = frozenset(name for name, method in REQUESTS.items() if method.input_required)
+_RETIRED = frozenset({codes.RESOURCE_NOT_FOUND, codes.URL_ELICITATION_REQUIRED})
+_RESERVED = range(-32099, -32019)
+"""Codes that the specification alone may define."""
 _TOPICS = {"tools": "toolsListChanged", "prompts": "promptsListChanged", "resources": "resourcesListChanged"}
 
 
@@ -139,6 +142,14 @@ class ModernServer:
 
     def missing_capability(self, text: str, required: dict[str, Any]) -> RpcError:
         return MissingCapability(text, required)
+
+    def error(self, error: RpcError) -> RpcError:
+        """Codes that this revision forbids are replaced (basic/index#error-codes); handlers serve older ones too."""
+        code = error.code
+        if code not in _RETIRED and (code not in _RESERVED or code in codes.MODERN_CODES):
+            return error
+        code = codes.INVALID_PARAMS if code == codes.RESOURCE_NOT_FOUND else codes.INTERNAL_ERROR
+        return RpcError(code, error.message, error.data)
 
     def asker(self, exchange: Exchange) -> Any:
         return self._service.make_asker(exchange, True)
