@@ -397,4 +397,7 @@ def server_runner(
 ) -> Runner:
     """The serving side of one connection, for these revisions (oldest first)."""
     door = ServerDoor(service, limits, revisions)
-    return Runner(door, limits, server=True, on_notified=on_notified, on_closed=on_closed, tap=tap)
+    runner = Runner(door, limits, server=True, on_notified=on_notified, on_closed=on_closed, tap=tap)
+    if revisions[0].modern:
+        runner.peer.revision = revisions[0]  # known before any message, as there is no other
+    return runner
