@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from mcpcore.errors import UsageError
+from mcpcore.errors import InvalidResult, UsageError
 from mcpcore.jsonrpc.codec import encode
 from mcpcore.spec.meta import PROGRESS_TOKEN, SEVERITY
 from mcpcore.types import (
@@ -71,9 +71,13 @@ class _Facts:
 
     @property
     def client(self) -> Implementation | None:
-        """Who the client says it is. Not verified: for display and logs, not for decisions."""
+        """Who the client says it is, ``None`` where it did not say so in a readable form. Not verified: for display and
+        logs, not for decisions."""
         info = self._exchange.policy.client_info(self._exchange)
-        return from_wire(Implementation, info) if info is not None else None
+        try:
+            return from_wire(Implementation, info) if info is not None else None
+        except InvalidResult:
+            return None
 
     @property
     def client_capabilities(self) -> Mapping[str, Any]:
