@@ -33,13 +33,10 @@ _CHUNK = 65536
 
 
 class LossySink:
-    """Takes bytes for the file behind ``fd`` and never blocks. It keeps at most ``limit`` of them, the newest.
-
-    ``fd`` is borrowed until ``close``.
-    """
+    """Takes bytes for the file behind ``fd`` and never blocks. It keeps at most ``limit`` of them, the newest."""
 
     def __init__(self, fd: int, limit: int = _LIMIT) -> None:
-        self._fd = fd
+        self._fd = os.dup(fd)  # the thread's own, so that nothing else gets its number while it writes
         self._limit = limit
         self._send, self._release_send = _immediate_sender(fd)
         self._reset()
@@ -57,9 +54,11 @@ class LossySink:
 
     def write(self, data: bytes) -> None:
         with self._changed:
+            if self._closed:
+                return
             if not self._queue and not self._writing:
                 data = data[self._send_now(data) :]
-            if not data or self._closed:
+            if not data:
                 return
             self._keep(data)
             self._changed.notify_all()
@@ -74,14 +73,17 @@ class LossySink:
             return self._changed.wait_for(lambda: not self._queue and not self._writing, timeout)
 
     def close(self) -> None:
-        """Drop what is left and let the thread go. A write under way may still finish."""
+        """Drop what is left and let the thread go. A write under way may still finish. Idempotent."""
         with self._changed:
+            if self._closed:
+                return
             self._closed = True
             self._queue.clear()
             self._changed.notify_all()
+            if self._thread is None:
+                os.close(self._fd)
         self._release_send()
-        if self in _live:
-            _live.remove(self)
+        _live.remove(self)
 
     def _send_now(self, data: bytes) -> int:
         if self._send is None:
@@ -107,13 +109,14 @@ class LossySink:
     def _run(self) -> None:
         while chunk := self._take():
             rest = memoryview(chunk)
-            while rest:
+            while rest and not self._closed:
                 try:
                     rest = rest[os.write(self._fd, rest) :]
                 except BlockingIOError:  # somebody who shares the open file made it non-blocking
                     select.select([], [self._fd], [])
                 except OSError:
                     break
+        os.close(self._fd)
 
     def _take(self) -> bytes:
         """What waits to be written; empty once the sink is closed."""

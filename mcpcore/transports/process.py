@@ -105,6 +105,7 @@ class ProcessChannel(PipeChannel):
         self._stderr_source = open_source(loop, stderr_fd, stderr.feed, self._stderr_ended)
         self._open_ends = {"exit", "stdout", "stderr"}
         self._gone = asyncio.Event()
+        self._reaped = asyncio.Event()
         self._input_broken = False
         self._lost = False
         self._grace: asyncio.TimerHandle | None = None
@@ -184,6 +185,7 @@ class ProcessChannel(PipeChannel):
         self._ended("stderr")
 
     def _exited(self) -> None:
+        self._reaped.set()
         self._ended("exit")
 
     def _output_ended(self, error: Exception | None) -> None:
@@ -243,13 +245,14 @@ class ProcessChannel(PipeChannel):
             self._ending = self._loop.create_task(self._end_process(), name="mcpcore-end-process")
 
     async def _end_process(self) -> None:
+        half = self._close_timeout / 2
         try:
             self._sink.close()
-            if not await self._is_gone_within(self._close_timeout / 2):
+            if not await _within(half, self._gone):
                 _signal_group(self._popen, _TERMINATE)
-                await self._is_gone_within(self._close_timeout / 2)
+                await _within(half, self._gone)
             self.kill()  # also where the process has exited: its children may have outlived it
-            await self._is_gone_within(_REAP_SECONDS)
+            await _within(_REAP_SECONDS, self._reaped)
         finally:
             self.kill()
             self._kill_at_exit.detach()
@@ -258,11 +261,12 @@ class ProcessChannel(PipeChannel):
             self._stderr_source.close()
             self._tell_lost(None)
 
-    async def _is_gone_within(self, seconds: float) -> bool:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._gone.wait()
-        return self._gone.is_set()
+
+async def _within(seconds: float, event: asyncio.Event) -> bool:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    return event.is_set()
 
 
 class _Waiter(threading.Thread):

@@ -6,6 +6,7 @@ Specification: basic/transports/stdio, "Shutdown": "Servers SHOULD exit promptly
 
 from __future__ import annotations
 
+import _thread
 import asyncio
 import atexit
 import os
@@ -22,7 +23,10 @@ if TYPE_CHECKING:
 
 __all__ = ["exit_promptly", "install_stop_signals"]
 
-_INTERRUPTED = 128 + signal.SIGINT
+_SIGNALLED = 128
+"""Added to a signal's number it is the exit status that shells give to a process ended by it."""
+_STUCK_SECONDS = 1.0
+"""A loop that has not heard of a stop signal after this long is stuck in a handler and never will."""
 
 
 def exit_promptly(code: int, grace: float = 0.5) -> NoReturn:
@@ -68,12 +72,18 @@ def install_stop_signals(
 ) -> Callable[[], None]:
     """Call ``callback(signal)`` in the loop on SIGTERM and SIGINT. A second SIGINT ends the process: status 130.
 
+    So does the first signal where the loop is stuck and does not hear of it within a second: status 128 + its number.
     Returns a function that puts the former handlers back. Outside the main thread, where signals cannot be had, it does
     nothing.
     """
     if threading.current_thread() is not threading.main_thread():
         return _nothing
     interrupts = 0
+    heard = threading.Event()
+
+    def in_loop(number: signal.Signals) -> None:
+        heard.set()
+        callback(number)
 
     def on_signal(number: int, _frame: Any) -> None:
         """Runs even while the loop is stuck in a handler, which a callback of the loop would not."""
@@ -81,27 +91,35 @@ def install_stop_signals(
         if number == signal.SIGINT:
             interrupts += 1
             if interrupts > 1:
-                _leave(_INTERRUPTED)
+                _leave(_SIGNALLED + number)
+        # Not threading.Thread: this may have interrupted one that was holding that module's lock.
+        _thread.start_new_thread(_leave_unless, (heard, _SIGNALLED + number))
         if not by_loop:
-            loop.call_soon_threadsafe(callback, signal.Signals(number))
+            loop.call_soon_threadsafe(in_loop, signal.Signals(number))
 
     signals = (signal.SIGTERM, signal.SIGINT)
     former = {number: signal.getsignal(number) for number in signals}
     by_loop = True
     for number in signals:
         try:  # the loop's own handler also arranges that the signal wakes it
-            loop.add_signal_handler(number, callback, number)
+            loop.add_signal_handler(number, in_loop, number)
         except NotImplementedError:  # Windows
             by_loop = False
         signal.signal(number, on_signal)
 
     def remove() -> None:
+        heard.set()
         for number, handler in former.items():
             if by_loop and not loop.is_closed():
                 loop.remove_signal_handler(number)
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
     return remove
+
+
+def _leave_unless(heard: threading.Event, code: int) -> None:
+    if not heard.wait(_STUCK_SECONDS):
+        _leave(code)
 
 
 def _nothing() -> None:

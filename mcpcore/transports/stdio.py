@@ -8,6 +8,7 @@ Specification, basic/transports/stdio:
 from __future__ import annotations
 
 import asyncio
+import atexit
 import io
 import os
 import stat
@@ -19,6 +20,9 @@ from mcpcore.transports.lossy_stderr import LossySink, LossyStream
 from mcpcore.transports.pipes import PipeChannel
 
 __all__ = ["StdioChannel", "StdioFds", "claim_stdio", "current_claim", "open_stdio"]
+
+_EXIT_FLUSH_SECONDS = 0.25
+"""For stderr to take the last lines. A reader that exists takes them at once; one that does not is not waited for."""
 
 
 class StdioFds:
@@ -43,6 +47,7 @@ class StdioFds:
         self._sink: LossySink | None = None
         self._streams: list[tuple[io.TextIOWrapper, io.BufferedIOBase, bool]] = []
         self._move()
+        atexit.register(self.flush_stderr, _EXIT_FLUSH_SECONDS)
 
     def release(self) -> None:
         """Give the process its standard streams back. Idempotent. Close the channel first: it shares the wire."""
@@ -50,7 +55,8 @@ class StdioFds:
         if _claim is not self:
             return
         _claim = None
-        self.flush_stderr(0.25)
+        atexit.unregister(self.flush_stderr)
+        self.flush_stderr(_EXIT_FLUSH_SECONDS)
         for stream, buffer, line_buffering in self._streams:
             _rebuild(stream, buffer, line_buffering)
         if self._sink is not None:

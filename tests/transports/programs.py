@@ -19,7 +19,7 @@ ENV = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUF
 
 def start(program: str, **how: Any) -> subprocess.Popen[bytes]:
     """Start ``program`` (source text); its three streams are pipes unless told otherwise."""
-    streams: dict[str, Any] = {name: subprocess.PIPE for name in ("stdin", "stdout", "stderr")}
+    streams = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
     how = {"env": ENV, **streams, **how}
     return subprocess.Popen([sys.executable, "-W", "error::ResourceWarning", "-c", program], **how)
 

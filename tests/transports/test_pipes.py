@@ -1,4 +1,4 @@
-"""Channels over pipes, sockets, files and terminals, in this process. What `print` must not do is in `test_stdio.py`."""
+"""Channels over pipes, sockets, files and terminals, inside this process. Real servers are in `test_stdio.py`."""
 
 from __future__ import annotations
 

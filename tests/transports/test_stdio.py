@@ -124,9 +124,12 @@ def test_single_bytes_make_a_line() -> None:
 def test_regular_files_can_be_input_and_output(tmp_path: Path) -> None:
     frames = b"".join(b"frame %d\n" % number for number in range(50_000))
     (tmp_path / "in").write_bytes(frames)
-    with (tmp_path / "in").open("rb") as source, (tmp_path / "out").open("wb") as target:
-        with start(SERVE + "serve()", stdin=source, stdout=target) as process:
-            assert process.wait(WAIT) == 0
+    with (
+        (tmp_path / "in").open("rb") as source,
+        (tmp_path / "out").open("wb") as target,
+        start(SERVE + "serve()", stdin=source, stdout=target) as process,
+    ):
+        assert process.wait(WAIT) == 0
     assert (tmp_path / "out").read_bytes() == frames
 
 
@@ -191,7 +194,7 @@ def test_a_closed_stdin_reads_as_empty() -> None:
 
 
 def test_a_closed_stderr_swallows_stray_output() -> None:
-    program = SERVE + STRAY_PROGRAM + "serve(lambda line: answer(b'print(1); os.write(1, b\"2\"); os.write(2, b\"3\")'))"
+    program = SERVE + STRAY_PROGRAM + 'serve(lambda line: answer(b\'print(1); os.write(1, b"2"); os.write(2, b"3")\'))'
     run = run_in_shell("2>&-", program)
     assert (run.returncode, run.stdout) == (0, b"clean\n")
 
@@ -282,11 +285,39 @@ LAST_WORDS = {
 @pytest.mark.parametrize(("code", "expected"), LAST_WORDS.values(), ids=LAST_WORDS)
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a thread writes stderr, and dies with the process")
 def test_the_last_words_of_a_crash_come_out(code: str, expected: bytes) -> None:
-    program = "import faulthandler, logging, os\nfrom mcpcore.transports.stdio import claim_stdio\nclaim_stdio()\n" + code
+    program = (
+        "import faulthandler, logging, os\nfrom mcpcore.transports.stdio import claim_stdio\nclaim_stdio()\n" + code
+    )
     with start(program) as process:
         _, stderr = process.communicate(timeout=WAIT)
     assert process.returncode != 0
     assert expected in stderr
+
+
+def test_the_last_words_come_out_where_a_thread_writes_stderr() -> None:
+    program = (
+        "from mcpcore.transports import lossy_stderr\n"
+        "from mcpcore.transports.stdio import claim_stdio\n"
+        "lossy_stderr._immediate_sender = lambda fd: (None, lambda: None)\n"
+        "claim_stdio()\n"
+        "raise RuntimeError('the last words')"
+    )
+    with start(program) as process:
+        _, stderr = process.communicate(timeout=WAIT)
+    assert process.returncode == 1
+    assert stderr.endswith(b"RuntimeError: the last words\n")
+
+
+def test_a_crash_does_not_wait_for_a_parent_that_never_reads() -> None:
+    program = (
+        "import sys\n"
+        "from mcpcore.transports.stdio import claim_stdio\n"
+        "claim_stdio()\n"
+        "for _ in range(1000): print('x' * 1000, file=sys.stderr)\n"
+        "raise RuntimeError('the last words')"
+    )
+    with start(program) as process:
+        assert process.wait(WAIT) == 1
 
 
 def test_stderr_keeps_its_order_across_threads_and_the_descriptor() -> None:
@@ -390,6 +421,24 @@ def test_a_second_interrupt_ends_a_server_whose_loop_is_stuck() -> None:
             except subprocess.TimeoutExpired:
                 continue
         assert process.returncode == 130
+
+
+def test_one_sigterm_ends_a_server_whose_loop_is_stuck() -> None:
+    program = SERVE + (
+        "import time\n"
+        "def answer(line):\n"
+        "    if line == b'sleep':\n"
+        "        print('asleep')\n"
+        "        time.sleep(3600)\n"
+        "    return line\n"
+        "serve(answer)"
+    )
+    with start_and_greet(program) as process:
+        assert process.stdin and process.stderr
+        process.stdin.write(b"sleep\n")
+        assert process.stderr.readline() == b"asleep\n"
+        process.terminate()
+        assert process.wait(WAIT) == 128 + 15
 
 
 def test_stop_signals_give_back_the_former_handlers_and_stay_away_from_other_threads() -> None:
