@@ -50,8 +50,7 @@ def _module(place: str) -> ModuleType:
     except (ImportError, ValueError):
         found = False
     if not found:
-        hint = f"; the file {place}.py is here, give that" if Path(f"{place}.py").is_file() else ""
-        raise UsageError(f"there is no module {place!r} to import{hint}; the current directory is {os.getcwd()}")
+        raise UsageError(f"there is no module {place!r} to import; the current directory is {os.getcwd()}")
     return importlib.import_module(place)
 
 

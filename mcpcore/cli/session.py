@@ -49,7 +49,14 @@ def with_client(arguments: argparse.Namespace, target: list[str]) -> int:
 
 
 async def _with_client(arguments: argparse.Namespace, words: list[str]) -> int:
-    target, options = target_of(words), client_options(arguments)
+    if arguments.command in ("call", "prompt"):
+        arguments.arg = _pairs(arguments.arg)
+    if arguments.command == "call":
+        arguments.args = _json_object(arguments.args)
+    target: Any = target_of(words)
+    options = client_options(arguments)
+    if arguments.verbose:
+        target = _Audible(target)
     output = Output(arguments.json)
     if arguments.command == "probe":
         from mcpcore.cli.probe import probe
@@ -81,9 +88,20 @@ def client_options(arguments: argparse.Namespace) -> dict[str, Any]:
         options["revisions"] = arguments.revision
     if arguments.timeout is not None:
         options["timeout"] = arguments.timeout
-    if arguments.verbose:
-        options["stderr"] = sys.stderr
     return options
+
+
+class _Audible:
+    """A command whose stderr is shown while it runs."""
+
+    def __init__(self, command: str | list[str]) -> None:
+        self.name = command if isinstance(command, str) else " ".join(command)
+        self._command = command
+
+    async def connect_client(self, protocol: asyncio.Protocol) -> Any:
+        from mcpcore.transports.process import spawn
+
+        return await spawn(protocol, self._command, inherit_env="all", stderr_echo=sys.stderr)
 
 
 def _show_log(message: Any) -> None:
@@ -134,11 +152,11 @@ async def _list(client: Client, arguments: argparse.Namespace, output: Output) -
 async def _call(client: Client, arguments: argparse.Namespace, output: Output) -> int:
     from mcpcore.types import to_wire
 
-    given = _json_object(arguments.args)
+    given = arguments.args
     if arguments.arg:
         tool = next((tool for tool in await client.list_tools() if tool.name == arguments.name), None)
         schema = tool.input_schema if tool is not None else {}
-        given |= {name: _typed(text, schema, name) for name, text in _pairs(arguments.arg).items()}
+        given |= {name: _typed(text, schema, name) for name, text in arguments.arg.items()}
     result = await client.call_tool(arguments.name, given)
     if output.as_json:
         output.document(to_wire(result))
@@ -175,7 +193,7 @@ async def _read(client: Client, arguments: argparse.Namespace, output: Output) -
 async def _prompt(client: Client, arguments: argparse.Namespace, output: Output) -> int:
     from mcpcore.types import to_wire
 
-    result = await client.get_prompt(arguments.name, _pairs(arguments.arg))
+    result = await client.get_prompt(arguments.name, arguments.arg)
     if output.as_json:
         output.document(to_wire(result))
     else:
