@@ -40,6 +40,11 @@ def test_closing_is_clean(seen: Seen) -> None:
     assert seen.observed["closing"] is None
 
 
+def test_nobody_writes_a_traceback(seen: Seen) -> None:
+    if "Traceback" in seen.observed["stderr"]:
+        seen.fail("a traceback was written")
+
+
 def test_the_servers_capabilities_are_seen(seen: Seen) -> None:
     capabilities = seen.observed["capabilities"]
     if seen.modern and not capabilities:
@@ -106,8 +111,10 @@ def test_concurrent_calls_get_their_own_answers(seen: Seen) -> None:
 def test_progress_arrives(seen: Seen) -> None:
     entry = seen.step("progress")
     values = [[value, total] for value, total, _ in entry["progress"]]
-    if seen.peer in ("mcp-2.3", "fastmcp-4.1") and not seen.modern:
-        values.sort()  # that SDK runs each legacy callback in a task of its own
+    if seen.peer in ("mcp-2.3", "fastmcp-4.1"):
+        values.sort()  # that SDK runs each callback in a task of its own
+    else:
+        assert entry["before_result"] == 3
     assert values == [[0, 100], [50, 100], [100, 100]]
 
 
