@@ -278,3 +278,6 @@ class ModernClient:
                 f"{method}: the server answered with a resultType that is unknown here: {str(kind)[:100]!r}"
             )
         return True
+
+    def notified(self, peer: Peer, method: str, params: dict[str, Any]) -> Event | None:
+        return Notified(method, params)
