@@ -126,10 +126,12 @@ class Peer:
             self._answer_frame(error_frame(id, error.code, error.message, error.data), batch)
             return None
         self.revision = exchange.revision
-        incoming[id] = exchange
         if batch is not None:
+            if not self.revision.batches:
+                return self._invalid(id, f"a request of {self.revision} must not be part of a batch", batch)
             exchange.batch = batch
             batch.waiting += 1
+        incoming[id] = exchange
         return exchange
 
     def _overloaded(self, method: str) -> RpcError:
@@ -194,7 +196,7 @@ class Peer:
 
     def _batch(self, messages: list[Any]) -> Event | list[Event] | None:
         """JSON-RPC batches exist in 2025-03-26 alone (basic/index#batching of that revision)."""
-        if self.revision is None or not self.revision.batches:
+        if not self.door.batches:
             return self._invalid(NO_ID, "batches exist in revision 2025-03-26 only; send one message at a time")
         if not messages:
             return self._invalid(NO_ID, "a batch must hold at least one message")

@@ -98,6 +98,11 @@ class Policy(Protocol):
 class Door(Protocol):
     """Chooses the policy of a message, once."""
 
+    @property
+    def batches(self) -> bool:
+        """Whether several messages may come as one array: in a session of 2025-03-26 alone."""
+        ...
+
     def policy_for(self, method: str, meta: dict[str, Any] | None) -> Policy: ...
 
     def changed(self, peer: Peer, topic: str, uri: str | None) -> None: ...

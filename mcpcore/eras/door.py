@@ -36,6 +36,11 @@ class ServerDoor:
         self.legacy = LegacyServer(service, limits, legacy) if legacy else None
         self.modern = ModernServer(service, limits, newest_first) if newest_first[0].modern else None
 
+    @property
+    def batches(self) -> bool:
+        session = self.legacy.revision if self.legacy is not None else None
+        return session is not None and session.batches
+
     def policy_for(self, method: str, meta: dict[str, Any] | None) -> Policy:
         modern = self.modern
         if modern is not None and meta is not None and (PROTOCOL_VERSION in meta or CLIENT_CAPABILITIES in meta):
@@ -62,6 +67,10 @@ class ClientDoor:
 
     def __init__(self) -> None:
         self.policy: LegacyClient | ModernClient | None = None
+
+    @property
+    def batches(self) -> bool:
+        return self.policy is not None and self.policy.revision.batches
 
     def policy_for(self, method: str, meta: dict[str, Any] | None) -> Any:
         return self.policy if self.policy is not None else self
