@@ -26,6 +26,7 @@ from mcpcore.server.sealing import Sealer, Spent, secrets_from
 from mcpcore.server.threads import Workers
 from mcpcore.server.tools import RegisteredTool
 from mcpcore.spec.members import sieve
+from mcpcore.spec.meta import EXTENSION
 from mcpcore.spec.revisions import ALL, BY_NAME, Revision
 from mcpcore.types import CacheHint, Implementation, to_wire
 
@@ -390,6 +391,6 @@ def _revisions(names: Iterable[str] | None) -> tuple[Revision, ...]:
 
 def _extensions(extensions: Mapping[str, Mapping[str, Any]] | None) -> dict[str, Any]:
     for name in extensions or ():
-        if "/" not in name.strip("/"):
-            raise UsageError(f"extensions: {name!r} needs a prefix, such as com.example/{name}")
+        if not EXTENSION.fullmatch(name):
+            raise UsageError(f"extensions: {name!r} is no identifier with a prefix, such as com.example/thing")
     return {name: dict(value) for name, value in (extensions or {}).items()}
