@@ -102,6 +102,8 @@ async def read(server: Server, exchange: Exchange, uri: str) -> dict[str, Any]:
     result = read_result(value, uri, found.mime_type)
     if not result["contents"]:
         raise not_found(exchange, uri)
+    if "ttlMs" in result or "cacheScope" in result:
+        CacheHint(result.get("ttlMs", 0), result.get("cacheScope", "private"))  # its checks hold for these too
     defaults = server.cache_hint("resources/read") if hint is None else {"ttlMs": hint.ttl_ms, "cacheScope": hint.scope}
     return {**defaults, **result}
 

@@ -433,7 +433,8 @@ def test_a_request_without_a_required_field_is_refused(
     async def main() -> None:
         async with client_of(make_server(revisions=revisions)) as wire:
             meta = envelope()
-            for value in ("absent", None, 5, []):
+            values: tuple[Any, ...] = ("absent", None, 5, [])
+            for value in values:
                 if value == "absent":
                     del meta[f"{META}{missing}"]
                 else:
