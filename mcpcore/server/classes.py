@@ -136,10 +136,14 @@ def _named_tuple(cls: Any, reading: Reading, recursion: Recursion, hints: Mappin
     defaults = cls._field_defaults
     items = []
     for name in cls._fields:
-        item = _member_shape(cls, name, hints.get(name, Any), defaults.get(name, MISSING), reading)
-        items.append(item if "title" in item.notes else with_notes(item, {"title": name}))
+        items.append(_titled(_member_shape(cls, name, hints.get(name, Any), defaults.get(name, MISSING), reading), name))
     make: Callable[[list[Any]], Any] = tuple if reading.output else lambda values: cls(*values)
     return tuple_(items, make, required=len(items) - len(defaults))
+
+
+def _titled(item: Shape, name: str) -> Shape:
+    """A place in an array has no name in JSON; its title tells it."""
+    return item if "title" in item.notes else with_notes(item, {"title": name})
 
 
 def _dataclass(cls: Any, reading: Reading, recursion: Recursion, hints: Mapping[str, Any]) -> Shape:
@@ -189,7 +193,7 @@ def _struct(cls: Any, reading: Reading, recursion: Recursion, hints: Mapping[str
 def _array_like(cls: Any, members: list[Member], tag: tuple[str, Any] | None, reading: Reading) -> Shape:
     """A Struct that travels as an array: its tag, if it has one, and its members in order."""
     names = [member.name for member in members]
-    items = [member.shape for member in members]
+    items = [_titled(member.shape, member.name) for member in members]
     if tag is not None:
         items.insert(0, choice([(tag[1], tag[1])], native=True))
 

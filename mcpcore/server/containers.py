@@ -33,7 +33,7 @@ def array(item: Shape, make: Callable[[list[Any]], Any], bounds: Bounds = NO_BOU
         _check_size(len(value), bounds, expected, "Items")
         items = decode_items(value)
         result = items if make is list else make(items)
-        if unique and len(result) < len(items) and _has_duplicates(value):
+        if unique and (make is list or len(result) < len(items)) and _has_duplicates(value):
             raise Mismatch(expected, "uniqueItems")
         return result
 
@@ -126,6 +126,7 @@ def tuple_(items: Sequence[Shape], make: Callable[[list[Any]], Any], *, required
         native=native,
         children=lambda: tuple(items),
         hashable=all(item.hashable for item in items),
+        fixed=True,
     )
 
 

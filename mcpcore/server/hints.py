@@ -160,14 +160,16 @@ class Reader:
             self._variables = outer
 
     def _container(self, hint: Any, origin: Any, arguments: tuple[Any, ...]) -> Shape | None:
+        if hint is tuple or hint is typing.Tuple:  # noqa: UP006 - the bare one, told from tuple[()] by identity
+            return array(anything(), list if self.output else tuple)
         if origin is tuple:
             return self._tuple(arguments)
         if _lookup(ARRAYS, origin) is not None:
             make, unique = ARRAYS[origin]
             item = self.read(arguments[0]) if arguments else anything()
-            if unique and not item.hashable:
-                raise UsageError(f"{_name(hint)} cannot be made, because its items are not hashable; use list")
-            shape = array(item, make, unique=unique)
+            if unique and not item.hashable and not self.output:
+                raise UsageError(f"{_name(hint)} cannot be made of items that are not hashable; use list")
+            shape = array(item, list if self.output else make, unique=unique)
             return shape if origin in NATIVE_ARRAYS else replace(shape, native=False)
         if _lookup(MAPPINGS, origin):
             key, value = arguments or (str, Any)
@@ -175,11 +177,9 @@ class Reader:
         return None
 
     def _tuple(self, arguments: tuple[Any, ...]) -> Shape:
-        if not arguments:
-            return array(anything(), tuple)
         if len(arguments) == 2 and arguments[1] is Ellipsis:
-            return array(self.read(arguments[0]), tuple)
-        items = [] if arguments == ((),) else [self.read(one) for one in arguments]
+            return array(self.read(arguments[0]), list if self.output else tuple)
+        items = [self.read(one) for one in arguments]
         return tuple_(items, tuple, required=len(items))
 
     def _key(self, hint: Any) -> Shape:

@@ -50,6 +50,7 @@ def anything() -> Shape:
         emit=lambda _: {"type": list(ALL_KINDS)},
         fast="True",
         native=True,
+        hashable=False,
     )
 
 
@@ -84,7 +85,7 @@ def integer(bounds: Bounds = NO_BOUNDS) -> Shape:
         if type(value) is not int:
             if type(value) is not float or not value.is_integer():
                 raise Mismatch(expected, "type")
-            value = int(value)
+            value = int(Decimal(repr(value)))  # 1e23 as it was written, not the float next to it
         for keyword, holds in checks:
             if not holds(value):
                 raise Mismatch(expected, keyword)

@@ -148,7 +148,7 @@ class Shape:
     in words what is admitted, ``emit`` writes the schema. The rest is for speed and for readers: ``fast`` is a Python
     expression about ``{v}`` that is true only for values which ``decode`` returns unchanged; ``native`` says that
     msgspec, given the hint, takes no other values and makes the same of them, if that is so of the ``children`` too.
-    ``foreign`` shapes are pydantic's.
+    ``fixed`` shapes are tuples with a shape for each place, ``foreign`` ones are pydantic's.
     """
 
     kinds: frozenset[str]
@@ -165,6 +165,7 @@ class Shape:
     members: frozenset[str] = frozenset()
     tag: tuple[str, Any] | None = None
     choices: tuple[Any, ...] = ()
+    fixed: bool = False
     foreign: bool = False
 
 
