@@ -353,6 +353,8 @@ class Server(Hosting):
             value = await handler.run(exchange, {"params": exchange.params})
             if not isinstance(value, dict):
                 raise UsageError(f"the handler of {name!r} must return an object, not {type(value).__name__}")
+            if value.get("resultType") == "input_required":  # patterns/mrtr#supported-requests
+                raise UsageError(f"{name!r} must not ask: only tools/call, prompts/get and resources/read may")
             return value
 
         return serve

@@ -153,12 +153,22 @@ class Replay(_Asking):
         self._moments = 0
         self._draws = 0
         params = exchange.params
-        responses = params.get("inputResponses")
-        self.input_responses: dict[str, Any] | None = responses if type(responses) is dict else None
+        self.input_responses = self._answers(params.get("inputResponses"))
         if "requestState" in params:
             self._open(params["requestState"])
         self.request_state: str | None = self._record.get("user")
         self.replaying = bool(self._record.get("answers") or self.input_responses)
+
+    def _answers(self, responses: Any) -> dict[str, Any] | None:
+        """The answers of this request. One that is no object answers nothing, so its question is asked again."""
+        if responses is None:
+            return None
+        if type(responses) is not dict:
+            text = (
+                f"{self.exchange.method}: params.inputResponses must be an object that holds the answers by their keys"
+            )
+            raise RpcError(codes.INVALID_PARAMS, text)
+        return {key: answer for key, answer in responses.items() if type(answer) is dict}
 
     # -- the sealed record ---------------------------------------------------------------------------------------------
 
