@@ -159,11 +159,13 @@ def test_a_script_that_waits_in_vain_is_reported() -> None:
         await peer.expect("tools/call", seconds=100)
 
     async def main() -> None:
-        async with ScriptedPeer(script) as peer:
-            await Client(peer).connect()
-            client = peer
-
-        assert client.ended
+        peer = ScriptedPeer(script)
+        client = Client(peer)
+        try:
+            async with peer:
+                await client.connect()
+        finally:
+            await client.close()
 
     with pytest.raises(AssertionError, match="still waits"):
         FakeClock().run(main())
@@ -267,15 +269,15 @@ def test_saying_something_before_a_connection_is_an_error_that_tells_the_remedy(
 def test_a_client_on_a_server_object_works_without_port_or_process() -> None:
     async def main() -> Any:
         async with connect(server) as client:
-            return (await client.call_tool("add", {"a": 1, "b": 2})).data
+            return (await client.call_tool("add", {"a": 1, "b": 2})).text
 
-    assert asyncio.run(main()) == 3
+    assert asyncio.run(main()) == "3"
 
 
 @pytest.mark.parametrize("transport", ["memory", "stdio"])
 def test_a_blocking_client_runs_the_server_over_each_transport(transport: str) -> None:
     with connect_blocking(server, transport) as client:
-        assert client.call_tool("add", {"a": 1, "b": 2}).data == 3
+        assert client.call_tool("add", {"a": 1, "b": 2}).text == "3"
 
 
 def test_a_server_that_another_process_cannot_find_is_an_error_that_tells_the_remedy() -> None:
@@ -307,13 +309,13 @@ async def add(a: int, b: int) -> int:
 
 def test_blocking(mcp_client):
     with mcp_client(server) as client:
-        assert client.call_tool("add", {"a": 1, "b": 2}).data == 3
+        assert client.call_tool("add", {"a": 1, "b": 2}).text == "3"
 
 def test_async(mcp_client, mcp_era, mcp_transport):
     async def main():
         async with mcp_client(server, transport=mcp_transport, revisions=mcp_era) as client:
             assert str(client.revision) == mcp_era
-            assert (await client.call_tool("add", {"a": 1, "b": 2})).data == 3
+            assert (await client.call_tool("add", {"a": 1, "b": 2})).text == "3"
     asyncio.run(main())
 
 def test_revisions(mcp_client, mcp_revision):
@@ -322,7 +324,7 @@ def test_revisions(mcp_client, mcp_revision):
 
 def test_that_fails(mcp_client):
     with mcp_client(server) as client:
-        assert client.call_tool("add", {"a": 1, "b": 2}).data == 4
+        assert client.call_tool("add", {"a": 1, "b": 2}).text == "4"
 
 def test_that_is_cancelled(mcp_client):
     async def main():
@@ -339,7 +341,7 @@ def test_that_is_cancelled(mcp_client):
     asyncio.run(cancelled())
 
 def test_in_a_fixture(client):
-    assert client.call_tool("add", {"a": 1, "b": 2}).data == 3
+    assert client.call_tool("add", {"a": 1, "b": 2}).text == "3"
 
 @pytest.fixture
 def client(mcp_client):
@@ -361,7 +363,7 @@ def test_the_fixtures_yield_fail_and_cancel_cleanly(tmp_path: Path) -> None:
         check=False,
     )
     assert "1 failed, 12 passed" in run.stdout, run.stdout + run.stderr
-    assert "FAILED test_plugged.py::test_that_fails - assert 3 == 4" in run.stdout
+    assert "FAILED test_plugged.py::test_that_fails - AssertionError: assert '3' == '4'" in run.stdout
 
 
 def test_the_plugin_is_cheap_to_load() -> None:

@@ -4,12 +4,12 @@ No plugin for asyncio is needed, and any may be there::
 
     def test_addition(mcp_client):
         with mcp_client(server) as client:
-            assert client.call_tool("add", {"a": 1, "b": 2}).data == 3
+            assert client.call_tool("add", {"a": 1, "b": 2}).text == "3"
 
     def test_in_both_eras_on_every_transport(mcp_client, mcp_era, mcp_transport):
         async def main():
             async with mcp_client(server, transport=mcp_transport, revisions=mcp_era) as client:
-                assert (await client.call_tool("add", {"a": 1, "b": 2})).data == 3
+                assert (await client.call_tool("add", {"a": 1, "b": 2})).text == "3"
 
         asyncio.run(main())
 """
