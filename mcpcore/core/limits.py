@@ -40,7 +40,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Worker threads for sync handlers, for the whole server."""
     waiting_threads: int = 100
     """Worker threads that wait for a client's answer, for the whole server; they are not counted in ``threads``."""
-    drain_seconds: float = 0.8
+    drain_seconds: float = 0.6
     """From the end of input to the end of the conversation: handlers may finish until then. Clients wait about two
     seconds."""
     stderr_tail_bytes: int = 64 * 1024

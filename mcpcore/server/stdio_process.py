@@ -11,7 +11,6 @@ import asyncio
 import logging
 import os
 import stat
-import sys
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from mcpcore.transports.process_exit import exit_promptly, install_stop_signals
@@ -27,16 +26,21 @@ _log = logging.getLogger("mcpcore.server")
 
 def run_stdio(server: Server) -> NoReturn:
     """Serve on stdio until the end of the input or a signal, then end the process."""
+    asyncio.run(_serve_to_the_end(server))
+    raise AssertionError("the process has ended")
+
+
+async def _serve_to_the_end(server: Server) -> NoReturn:
+    """Ends the process from inside the loop: ``asyncio.run`` would wait for threads that a handler is stuck in."""
+    from mcpcore.transports.descendants import end_descendants
+
     code = 0
     try:
-        asyncio.run(_serve(server, signals=True))
-    except KeyboardInterrupt:
-        code = 130
+        await _serve(server, signals=True)
     except Exception:
         _log.exception("the server stopped")
-        if not logging.getLogger().handlers and not logging.getLogger("mcpcore").handlers:
-            sys.excepthook(*sys.exc_info())
         code = 1
+    end_descendants()
     exit_promptly(code)
 
 
