@@ -1,12 +1,11 @@
 """The client that people use: connecting, listening, raw messages, and the facts about its server.
 
-Its requests stand in ``requests.py``, its connection in ``connect.py``. The client itself is only what the user holds: nothing
-below refers to it, so that a forgotten one can be collected, and its server with it.
+Its requests stand in ``requests.py``, its connection in ``connect.py``. The client itself is only what the user holds:
+nothing below refers to it, so that a forgotten one can be collected, and its server with it.
 """
 
 from __future__ import annotations
 
-import asyncio
 import os
 import warnings
 from collections.abc import Callable, Iterable, Mapping
@@ -15,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from mcpcore.client.answers import Answers
 from mcpcore.client.cache import ResultCache
 from mcpcore.client.checking import OutputCheck, ToolBook
-from mcpcore.client.connect import Link, Settings
+from mcpcore.client.connect import Link
+from mcpcore.client.dial import Settings
 from mcpcore.client.events import Events
 from mcpcore.client.notices import Callbacks
 from mcpcore.client.requests import OnProgress, Requests
@@ -32,7 +32,7 @@ from mcpcore.types import Implementation, ServerCapabilities, SubscriptionFilter
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from mcpcore.client.connect import Connection
+    from mcpcore.client.dial import Connection
 
 __all__ = ["VERSION", "Client"]
 
@@ -43,16 +43,17 @@ VERSION = "0.1.0"
 class Client(Requests):
     """A client of one server: ``async with Client("python server.py") as client: await client.call_tool(...)``.
 
-    ``target`` is a command (a string, split as a shell would, or a list), or a server object of this process. One client
-    serves any number of tasks, and may be closed from any of them. It can be connected again after it was closed.
+    ``target`` is a command (a string, split as a shell would, or a list), or a server object of this process. One
+    client serves any number of tasks, and may be closed from any of them. It can be connected again after it was
+    closed.
 
-    ``revisions``: a name or several, to speak no other. ``verdict``: what ``client.verdict`` of an earlier client of this
-    server said; it spares the probe. ``sampling``, ``elicitation`` and ``roots`` answer the server's questions, async in
-    the loop, else each in a thread. ``capabilities`` are declared besides what the callbacks imply:
-    ``{"sampling": {"tools": {}}}``. ``log``, ``progress`` and ``notifications`` hear what the server says; with ``log`` set,
-    messages of every level are asked for, until ``set_log_level``. ``output_check``: what becomes of a result that does not
-    fit its tool's output schema. ``restart``: the next call starts a server that died again; streams go on by themselves.
-    Raises ``UsageError`` for what cannot be.
+    ``revisions``: a name or several, to speak no other. ``verdict``: what ``client.verdict`` of an earlier client of
+    this server said; it spares the probe. ``sampling``, ``elicitation`` and ``roots`` answer the server's questions,
+    async in the loop, else each in a thread. ``capabilities`` are declared besides what the callbacks imply:
+    ``{"sampling": {"tools": {}}}``. ``log``, ``progress`` and ``notifications`` hear what the server says; with ``log``
+    set, a 2026-07-28 server is asked for messages of every level, until ``set_log_level``; older ones choose
+    themselves. ``output_check``: what becomes of a result that does not fit its tool's output schema. ``restart``: the
+    next call starts a server that died again; streams go on by themselves. Raises ``UsageError`` for what cannot be.
     """
 
     def __init__(
@@ -83,7 +84,9 @@ class Client(Requests):
         max_rounds: int = 10,
         limits: Limits = Limits(),
     ) -> None:
-        info = {"name": name, "version": version} if title is None else {"name": name, "version": version, "title": title}
+        info = (
+            {"name": name, "version": version} if title is None else {"name": name, "version": version, "title": title}
+        )
         declared = dict(capabilities or {})
         if extensions:
             declared["extensions"] = {**declared.get("extensions", {}), **extensions}
@@ -128,7 +131,8 @@ class Client(Requests):
         await self.close()
 
     async def connect(self) -> Client:
-        """Start the server where it is a command, and find out what it speaks. Cancelled at any moment, it leaves nothing.
+        """Start the server where it is a command, and find out what it speaks. Cancelled at any moment, it leaves
+        nothing.
 
         Raises ``ConnectFailed`` (its text holds the last lines of the server's stderr), ``ConnectTimeout``, which is a
         ``CallTimeout`` as well, or ``UnsupportedRevision``.
@@ -192,8 +196,8 @@ class Client(Requests):
         """A stream of changes: of the three lists, and of the resources named by ``uris``.
 
         ``async with client.listen(tools=True) as events: async for event in events``: each is ``ToolsChanged()``,
-        ``PromptsChanged()``, ``ResourcesChanged()``, ``ResourceUpdated(uri)`` or ``Resync()``. ``events.honoured`` says what
-        the server agreed to tell. No limit of time applies.
+        ``PromptsChanged()``, ``ResourcesChanged()``, ``ResourceUpdated(uri)`` or ``Resync()``. ``events.honoured`` says
+        what the server agreed to tell. No limit of time applies.
         """
         wanted = SubscriptionFilter(
             tools_list_changed=tools,
@@ -204,7 +208,8 @@ class Client(Requests):
         return Events(self, self._link, wanted)
 
     async def subscribe(self, uri: str) -> None:
-        """Hear of updates of one resource until ``unsubscribe``: by the callback for ``notifications/resources/updated``.
+        """Hear of updates of one resource until ``unsubscribe``: by the callback for
+        ``notifications/resources/updated``.
 
         Raises ``MissingCapability`` where the server does not offer that.
         """
@@ -228,7 +233,7 @@ class Client(Requests):
             raise MissingCapability("the server does not offer logging", {"logging": {}})
         if connection.policy.level_method is not None:
             await self._ask(connection, connection.policy.level_method, {"level": level}, None)
-        self._level = level
+        self._level = self._link.log_level = level
 
     async def notify_roots_changed(self) -> None:
         """Tell a legacy server that the roots changed; a modern one asks whenever it needs them."""

@@ -1,7 +1,7 @@
 """The client without await: ``with SyncClient("python server.py") as client: client.call_tool(...)``.
 
-It owns one thread with an event loop, in which an ordinary ``Client`` lives; each method hands its work over and waits. The
-user's callbacks run in threads of their own, so they may block, and may use the client.
+It owns one thread with an event loop, in which an ordinary ``Client`` lives; each method hands its work over and waits.
+The user's callbacks run in threads of their own, so they may block, and may use the client.
 """
 
 from __future__ import annotations
@@ -99,8 +99,8 @@ def _serve(loop: asyncio.AbstractEventLoop) -> None:
 class SyncClient:
     """``Client``, blocking: the same arguments, the same methods, the same errors.
 
-    From any thread, also from several at once, and where an event loop runs in another thread (or in this one: then that
-    loop stands still meanwhile). Ctrl-C cancels what is waited for. Not after ``fork``.
+    From any thread, also from several at once, and where an event loop runs in another thread (or in this one: then
+    that loop stands still meanwhile). Ctrl-C cancels what is waited for. Not after ``fork``.
     """
 
     def __init__(self, target: Any, **options: Any) -> None:

@@ -101,7 +101,8 @@ async def call(function: Callable[..., Any], *arguments: Any) -> Any:
 
 
 async def in_thread(function: Callable[..., Any], *arguments: Any) -> Any:
-    """``function`` in a daemon thread, with the context variables of here. Cancelling stops the waiting, not the thread.
+    """``function`` in a daemon thread, with the context variables of here. Cancelling stops the waiting, not the
+    thread.
 
     Not the loop's executor: the end of ``asyncio.run`` waits for its threads, and this one may wait for a person.
     """

@@ -1,7 +1,7 @@
 """The requests under way on one connection: their ids, their limits of time, their progress, and how each one ends.
 
-One timer serves all of them. A call that times out, or whose task is cancelled, is abandoned: the server is told, a late
-answer is dropped, and the other calls never notice. What a result means is decided elsewhere.
+One timer serves all of them. A call that times out, or whose task is cancelled, is abandoned: the server is told, a
+late answer is dropped, and the other calls never notice. What a result means is decided elsewhere.
 """
 
 from __future__ import annotations
@@ -73,8 +73,8 @@ class Calls:
     ) -> dict[str, Any]:
         """The result of one request. ``spent`` seconds of the total are gone already.
 
-        Raises ``RpcError``, ``ProtocolViolation``, ``CallTimeout``, ``ConnectionLost``, ``Closed``, or ``UsageError`` for
-        parameters that JSON cannot say.
+        Raises ``RpcError``, ``ProtocolViolation``, ``CallTimeout``, ``ConnectionLost``, ``Closed``, or ``UsageError``
+        for parameters that JSON cannot say.
         """
         runner = self.runner
         if runner.congested:
@@ -143,7 +143,11 @@ class Calls:
     async def _drained(self, method: str, params: dict[str, Any], limits: Timeouts, spent: float) -> float:
         """Wait until the server reads again, and say how long that took."""
         started = self.clock.now()
-        allowed = [limit for limit in (limits.idle, None if limits.total is None else limits.total - spent) if limit is not None]
+        allowed = [
+            limit
+            for limit in (limits.idle, None if limits.total is None else limits.total - spent)
+            if limit is not None
+        ]
         try:
             async with asyncio.timeout(min(allowed) if allowed else None):
                 await self.runner.drained()
@@ -173,7 +177,7 @@ class Calls:
             self._timer = self.runner.loop.call_later(max(due - self.clock.now(), _SLACK), self._look)
 
     def _look(self) -> None:
-        """End the calls whose time is over, and set the alarm for the next one. While the clock stands, nothing is due."""
+        """End the calls whose time is over, and set the alarm anew. While the clock stands, nothing is due."""
         self._set_alarm(_NEVER)
         if self.clock.stands:
             return
@@ -194,12 +198,10 @@ class Calls:
         name, seconds = subject(call.pending.method, call.params), now - call.started
         if now >= call.started + call.total:
             limit = "total"
-            text = f"{name}: no result within {call.total:.3g} seconds (limit 'total'), {seconds:.3g} seconds have passed"
+            text = f"{name}: no result within {call.total:.3g} seconds (limit 'total'), after {seconds:.3g} seconds"
         else:
             limit = "idle"
-            text = (
-                f"{name}: nothing heard of it for {call.idle:.3g} seconds (limit 'idle'), {seconds:.3g} seconds after it began"
-            )
+            text = f"{name}: nothing heard for {call.idle:.3g} seconds (limit 'idle'), after {seconds:.3g} seconds"
         self.runner.peer.abandon(call.pending, "timed out")
         waiter.set_exception(self._timeout(text, limit, seconds))
 

@@ -76,7 +76,9 @@ class ToolBook:
             read.schema_errors = self._faults(name, schema, read.structured_content)
             if read.schema_errors and self._check == "strict":
                 text = "; ".join(read.schema_errors)
-                raise InvalidResult(f"tools/call {name}: the structured content does not fit the tool's output schema: {text}")
+                raise InvalidResult(
+                    f"tools/call {name}: the structured content does not fit the tool's output schema: {text}"
+                )
         if wanted is not None:
             read.data = _decoded(name, read, wanted)
         elif read.structured_content is not UNSET:
@@ -146,10 +148,8 @@ def _say_once(text: str) -> None:
 
 def _unwrapped(schema: dict[str, Any] | None, content: Any) -> Any:
     """Servers wrap what is no object as ``{"result": ...}``, for revisions that allow objects only, and say so."""
-    if schema is not None and isinstance(content, dict) and "result" in content:
-        if any(schema.get(mark) is True for mark in _WRAPPED):
-            return content["result"]
-    return content
+    wrapped = schema is not None and any(schema.get(mark) is True for mark in _WRAPPED)
+    return content["result"] if wrapped and isinstance(content, dict) and "result" in content else content
 
 
 def _decoded(name: str, result: ToolResult, wanted: Any) -> Any:

@@ -1,7 +1,8 @@
 """A client's connection through its life: opened, lost, opened again, closed; from any task, thread or finalizer.
 
-Tasks and callbacks are all that is owned here; nothing stays open in the task that connects. What is said on a connection
-is decided elsewhere. Everybody who waits for a connection waits for the same attempt, and it ends with the last of them.
+Tasks and callbacks are all that is owned here; nothing stays open in the task that connects. What is said on a
+connection is decided elsewhere. Everybody who waits for a connection waits for the same attempt, and it ends with the
+last of them.
 """
 
 from __future__ import annotations
@@ -11,24 +12,12 @@ import logging
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
-from mcpcore.client.calls import Calls, again
-from mcpcore.client.listen import Hearing, ListenRequests, StandingNews
+from mcpcore.client.calls import again
+from mcpcore.client.dial import Connection, Dialler, end, kill
 from mcpcore.client.notices import Callbacks, Notices
 from mcpcore.client.standing import Standing
-from mcpcore.client.timeouts import ConnectTimeout, Pauses, Timeouts
-from mcpcore.errors import (
-    Closed,
-    ConnectFailed,
-    ConnectionLost,
-    McpError,
-    ProtocolViolation,
-    RpcError,
-    UnsupportedRevision,
-    UsageError,
-)
-from mcpcore.transports.opening import LostWhileProbing, Opening, Verdict, client_runner, open_conversation
+from mcpcore.client.timeouts import Pauses
+from mcpcore.errors import Closed, ConnectionLost, McpError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -36,52 +25,16 @@ if TYPE_CHECKING:
     from mcpcore.client.answers import Answers
     from mcpcore.client.cache import ResultCache
     from mcpcore.client.checking import ToolBook
-    from mcpcore.client.targets import Target
-    from mcpcore.core.limits import Limits
-    from mcpcore.spec.revisions import Revision
+    from mcpcore.client.dial import Settings
     from mcpcore.transports.runner import Runner
 
-__all__ = ["Connection", "Link", "Settings"]
+__all__ = ["Link"]
 
 log = logging.getLogger("mcpcore.client")
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """What a client was made with, as far as its connection is concerned. ``revisions``: oldest first."""
-
-    target: Target
-    revisions: list[Revision]
-    timeouts: Timeouts
-    limits: Limits
-    restart: bool
-    verdict: Verdict | None = None
-
-
-class Connection:
-    """A conversation that stands. It is over when ``runner.lost`` is set."""
-
-    def __init__(self, runner: Runner, opening: Opening, notices: Notices, timeouts: Timeouts) -> None:
-        self.runner = runner
-        self.policy = opening.policy
-        self.opening = opening
-        self.notices = notices
-        self.timeouts = timeouts
-        self.calls = Calls(runner, opening.policy)
-        capabilities = opening.result.get("capabilities")
-        self.capabilities: dict[str, Any] = capabilities if type(capabilities) is dict else {}
-        self.hearing: Hearing = (
-            StandingNews(self.calls, self.capabilities) if self.policy.listen_method is None else ListenRequests(self.calls)
-        )
-        notices.calls = self.calls
-        notices.hearing = self.hearing
-
-    @property
-    def endpoint(self) -> str:
-        return self.runner.endpoint
-
-
 class Link:
-    """The way to one server. It never refers to the client that owns it, so that a forgotten client can be collected."""
+    """The way to one server. It never refers to the client that owns it: a forgotten client can be collected."""
 
     def __init__(
         self, settings: Settings, answers: Answers, callbacks: Callbacks, cache: ResultCache, tools: ToolBook
@@ -90,10 +43,12 @@ class Link:
         self.limits = settings.limits
         self.restarts = settings.restart
         self.verdict = settings.verdict
+        self.log_level: str | None = None
+        """What the user asked for by name: a server that was started again has to be told again."""
         self.standing = Standing(callbacks.by_method, self.limits, self._stream_ended)
         self._target = settings.target
-        self._revisions = settings.revisions
         self._answers = answers
+        self._dialler = Dialler(settings, answers, self._make_notices, self._lost)
         self._callbacks = callbacks
         self._cache = cache
         self._tools = tools
@@ -200,63 +155,23 @@ class Link:
             task.exception()  # everybody who waits gets it; nobody may be waiting any more
 
     async def _open(self) -> Connection:
-        assert self._loop is not None
-        limit = self.timeouts.connect
-        deadline = None if limit is None else self._loop.time() + limit
-        try:
-            connection = await self._attempt(self._revisions, self.verdict, deadline)
-        except LostWhileProbing as error:
-            legacy = [revision for revision in self._revisions if not revision.modern]
-            if not legacy or not self._target.restartable:
-                raise _as_failed(error) from None
-            connection = await self._attempt(legacy, None, deadline)
+        connection = await self._dialler.dial(self.verdict)
         self._answers.clock = connection.calls.clock
         if self.standing.wanted:
             try:
                 await self.standing.establish(connection)
             except BaseException:
-                await _end(connection.runner, politely=False)
+                await end(connection.runner, politely=False)
                 raise
+        if self.log_level is not None and connection.policy.level_method is not None:
+            told = connection.calls.send(connection.policy.level_method, {"level": self.log_level})
+            told.waiter.add_done_callback(lambda answer: answer.cancelled() or answer.exception())
         self.verdict = connection.opening.verdict
         self._connection = connection
         return connection
 
-    async def _attempt(self, allowed: list[Revision], verdict: Verdict | None, deadline: float | None) -> Connection:
-        notices = Notices(self._callbacks, self.limits, self._cache, self._tools, self._unknown)
-        runner = client_runner(self.limits, on_notified=notices.received, on_closed=self._lost)
-        scope = asyncio.timeout_at(deadline)
-        try:
-            async with scope:
-                await self._target.open(runner)
-                opening = await open_conversation(runner, self._answers, allowed, verdict, self.limits.probe_seconds)
-                return Connection(runner, opening, notices, self.timeouts)
-        except BaseException as error:
-            failure = self._explained(error, runner, isinstance(error, TimeoutError) and scope.expired())
-            await _end(runner, politely=isinstance(error, McpError))
-            notices.close()
-            if failure is error:
-                raise
-            raise failure from (error if isinstance(error, RpcError | ProtocolViolation) else None)
-
-    def _explained(self, error: BaseException, runner: Runner, too_late: bool) -> BaseException:
-        """The error that the caller of ``connect`` gets: it names the endpoint, the cause and what the server wrote."""
-        where: dict[str, str] = {"endpoint": getattr(runner.channel, "endpoint", self._target.name), "stderr": runner.stderr_tail()}
-        if too_late:
-            seconds = self.timeouts.connect or 0.0
-            text = f"no conversation within {seconds:g} seconds (limit 'connect')"
-            return ConnectTimeout(text, limit="connect", seconds=seconds, **where)
-        if isinstance(error, UnsupportedRevision):
-            return UnsupportedRevision(f"{where['endpoint']}: {error}", error.offered)
-        if isinstance(error, ConnectionLost):
-            described = getattr(runner.channel, "exit_description", None)
-            what = f"the server {described()}" if described is not None else "the connection was closed"
-            kind = LostWhileProbing if isinstance(error, LostWhileProbing) else ConnectFailed
-            return kind(f"{what} before the conversation stood", **where)
-        if isinstance(error, RpcError):
-            return ConnectFailed(f"the server refused the handshake: {error}", **where)
-        if isinstance(error, ProtocolViolation) or (isinstance(error, ConnectFailed) and not error.endpoint):
-            return ConnectFailed(str(error), **where)
-        return error
+    def _make_notices(self) -> Notices:
+        return Notices(self._callbacks, self.limits, self._cache, self._tools, self._unknown)
 
     # -- losing --------------------------------------------------------------------------------------------------------
 
@@ -270,7 +185,7 @@ class Link:
         self._cache.clear()
         self._tools.forget()
         if self._wanted:
-            self._keep(_end(runner, politely=True), _ENDING)
+            self._keep(end(runner, politely=True), _ENDING)
             self._stream_ended()
 
     def _stream_ended(self) -> None:
@@ -291,7 +206,9 @@ class Link:
                     return
                 except McpError as error:
                     log.info("%s: not back yet: %s", self._target.name, error)
-            log.warning("%s: changes are not heard any more: the server is gone or ends every stream", self._target.name)
+            log.warning(
+                "%s: changes are not heard any more: the server is gone or ends every stream", self._target.name
+            )
         finally:
             self._restoring = False
 
@@ -340,7 +257,7 @@ class Link:
                 connection.calls.close()
                 connection.hearing.lose(None)
                 connection.notices.close()
-                await _end(connection.runner, politely=True)
+                await end(connection.runner, politely=True)
             if self._tasks:
                 await asyncio.wait(self._tasks)
         finally:
@@ -348,7 +265,7 @@ class Link:
             self._tools.forget()
             self._closing = None
             if connection is not None:
-                _kill(connection.runner)
+                kill(connection.runner)
 
     def abandon(self) -> None:
         """End it without waiting: from a finalizer, another thread, or after the loop has ended."""
@@ -357,14 +274,16 @@ class Link:
         loop = self._loop
         if connection is None or loop is None:
             return
-        _kill(connection.runner)
+        kill(connection.runner)
         if loop.is_running() and connection.runner.channel is not None:
             with suppress(RuntimeError):  # it was closed just now
                 loop.call_soon_threadsafe(connection.runner.channel.abort)
 
     def _refuse_loop(self) -> None:
         text = f"this client was connected in {self._loop!r} and is used from {running_loop()!r}"
-        raise UsageError(f"{text}: use it in the loop that it was connected in, make one client for each, or use SyncClient")
+        raise UsageError(
+            f"{text}: use it in the loop that it was connected in, make one client for each, or use SyncClient"
+        )
 
 
 _ENDING = "mcpcore-ending"
@@ -375,32 +294,7 @@ def running_loop() -> asyncio.AbstractEventLoop:
     try:
         return asyncio.get_running_loop()
     except RuntimeError:
-        text = "a Client needs a running asyncio event loop: it does not run under trio; without any loop use SyncClient"
+        text = (
+            "a Client needs a running asyncio event loop: it does not run under trio; without any loop use SyncClient"
+        )
         raise UsageError(text) from None
-
-
-def _as_failed(lost: LostWhileProbing) -> ConnectFailed:
-    failed = ConnectFailed(str(lost))
-    failed.endpoint, failed.stderr = lost.endpoint, lost.stderr
-    return failed
-
-
-async def _end(runner: Runner, *, politely: bool) -> None:
-    """Close a connection and wait until nothing of it is left; impolitely, what runs is killed first."""
-    channel = runner.channel
-    if channel is None:
-        return
-    if not politely:
-        channel.abort()
-    await runner.close()
-    aclose = getattr(channel, "aclose", None)
-    if aclose is not None:
-        await aclose()
-    else:
-        await asyncio.wait([runner.closed])
-
-
-def _kill(runner: Runner) -> None:
-    kill = getattr(runner.channel, "kill", None)
-    if kill is not None:
-        kill()

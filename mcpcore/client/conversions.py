@@ -57,9 +57,8 @@ def sampling_answer(value: Any) -> dict[str, Any]:
         return to_wire(CreateMessageResult(content=content, model=_NO_MODEL, stop_reason=reason))
     if isinstance(value, dict) and "content" in value:
         return {"role": "assistant", "model": _NO_MODEL, **value}
-    raise UsageError(
-        f"the answer to sampling must be a CreateMessageResult, a text, content blocks or None, not {type(value).__name__}"
-    )
+    kind = type(value).__name__
+    raise UsageError(f"the answer to sampling is a CreateMessageResult, a text, content blocks or None, not {kind}")
 
 
 def elicitation_answer(question: ElicitParams, value: Any) -> dict[str, Any]:
@@ -69,7 +68,9 @@ def elicitation_answer(question: ElicitParams, value: Any) -> dict[str, Any]:
     elif isinstance(value, dict):
         value = ElicitResult(action="accept", content=value)
     if not isinstance(value, ElicitResult):
-        raise UsageError(f"the answer to an elicitation must be an ElicitResult, a dict or None, not {type(value).__name__}")
+        raise UsageError(
+            f"the answer to an elicitation must be an ElicitResult, a dict or None, not {type(value).__name__}"
+        )
     answer = to_wire(value)
     if value.action != "accept" or question.mode == "url":
         answer = {name: member for name, member in answer.items() if name != "content"}

@@ -17,7 +17,8 @@ from mcpcore.types import SubscriptionFilter
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from mcpcore.client.connect import Connection, Link
+    from mcpcore.client.connect import Link
+    from mcpcore.client.dial import Connection
 
 __all__ = ["Events"]
 
@@ -25,8 +26,9 @@ __all__ = ["Events"]
 class Events:
     """An async context manager and an async iterator; made by ``Client.listen``.
 
-    It ends when the server ends it, or with the client. Where the connection is lost, reading raises ``ConnectionLost``; with
-    ``restart=True`` it goes on in both cases, after a ``Resync``. Equal events that were not read yet come once.
+    It ends when the server ends it, or with the client. Where the connection is lost, reading raises
+    ``ConnectionLost``; with ``restart=True`` it goes on in both cases, after a ``Resync``. Equal events that were not
+    read yet come once.
     """
 
     def __init__(self, owner: Any, link: Link, wanted: SubscriptionFilter) -> None:

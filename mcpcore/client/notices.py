@@ -1,7 +1,8 @@
-"""What a client does with the notifications of its server: progress, the cache, streams of events, the user's callbacks.
+"""What a client does with the notifications of its server: progress, the cache, streams of events, the user's
+callbacks.
 
-Nothing here waits. The user's functions are called in the order of the messages, and a slow one holds up nothing but those
-that come after it (``callbacks.py``).
+Nothing here waits. The user's functions are called in the order of the messages, and a slow one holds up nothing but
+those that come after it (``callbacks.py``).
 """
 
 from __future__ import annotations
@@ -41,9 +42,7 @@ _TOPICS = {f"notifications/{topic}/list_changed": topic for topic in ("tools", "
 class Callbacks:
     """The user's functions by method; ``log`` gets a ``LogMessage``, all others the parameters as they came."""
 
-    def __init__(
-        self, log: Callable[..., Any] | None, notifications: Mapping[str, Callable[..., Any]] | None
-    ) -> None:
+    def __init__(self, log: Callable[..., Any] | None, notifications: Mapping[str, Callable[..., Any]] | None) -> None:
         self.log = log
         self.by_method = dict(notifications or {})
         for method, function in self.by_method.items():
@@ -129,4 +128,6 @@ class Notices:
         """One line for each method, for a limited number of methods."""
         if method not in self._unknown and len(self._unknown) < self._limits.unknown_methods_logged:
             self._unknown.add(method)
-            log.info("%s: nobody here listens for %s; give the client notifications={...}", runner.endpoint, method[:200])
+            log.info(
+                "%s: nobody here listens for %s; give the client notifications={...}", runner.endpoint, method[:200]
+            )

@@ -1,7 +1,8 @@
-"""What a client can ask of a server: lists, calls, reads, prompts, completion. Typed in, typed out, the same in every era.
+"""What a client can ask of a server: lists, calls, reads, prompts, completion. Typed in, typed out, the same in every
+era.
 
-Connecting and listening are elsewhere: ``app.py`` puts them together. Pages, caching and rounds of questions happen here
-without being asked for; each has a way to be done by hand.
+Connecting and listening are elsewhere: ``app.py`` puts them together. Pages, caching and rounds of questions happen
+here without being asked for; each has a way to be done by hand.
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ if TYPE_CHECKING:
     from mcpcore.client.answers import Answers
     from mcpcore.client.cache import ResultCache
     from mcpcore.client.checking import ToolBook
-    from mcpcore.client.connect import Connection, Link
+    from mcpcore.client.connect import Link
+    from mcpcore.client.dial import Connection
 
 __all__ = ["Requests"]
 
@@ -167,11 +169,11 @@ class Requests:
     ) -> ToolResult:
         """Call a tool. A failure inside the tool is a result with ``is_error``, not an exception.
 
-        ``timeout``: seconds in total, or ``Timeouts``. ``progress`` is called in order, before this returns. ``type`` is
-        what ``result.data`` is decoded as: a dataclass, TypedDict, msgspec Struct, pydantic model, or any type made of
-        them; ``InvalidResult`` where it does not fit. Questions of the server go to the client's callbacks; raises
-        ``TooManyRounds`` where they do not end.
-        Specification: https://modelcontextprotocol.io/specification/2026-07-28/server/tools#calling-tools
+        ``timeout``: seconds in total, or ``Timeouts``. ``progress`` is called in order, before this returns. ``type``
+        is what ``result.data`` is decoded as: a dataclass, TypedDict, msgspec Struct, pydantic model, or any type made
+        of them; ``InvalidResult`` where it does not fit. Questions of the server go to the client's callbacks; raises
+        ``TooManyRounds`` where they do not end. Specification:
+        https://modelcontextprotocol.io/specification/2026-07-28/server/tools#calling-tools
         """
         params = {"name": name, "arguments": {} if arguments is None else dict(arguments)}
         result, _ = await self._drive("tools/call", params, timeout, progress, meta)
@@ -214,7 +216,9 @@ class Requests:
         *,
         timeout: Timeout = None,
     ) -> Completion:
-        """What could complete ``value``, the beginning of an argument. ``context``: the arguments that are known already."""
+        """What could complete ``value``, the beginning of an argument. ``context``: the arguments that are known
+        already.
+        """
         connection = self._link.live() or await self._link.connection()
         params: dict[str, Any] = {"ref": to_wire(ref), "argument": {"name": argument, "value": value}}
         if context is not None:
@@ -237,19 +241,23 @@ class Requests:
         type: Any = None,
     ) -> ToolResult | Step:
         """Call a tool; a ``Step`` where the server asks something first. What it may ask is what the client declares:
-        ``capabilities={"elicitation": {"form": {}}}`` where there is no callback. A legacy server asks the callbacks."""
+        ``capabilities={"elicitation": {"form": {}}}`` where there is no callback. A legacy server asks the callbacks.
+        """
         params = {"name": name, "arguments": {} if arguments is None else dict(arguments)}
-        return await self._begin("tools/call", params, timeout, progress, meta, type)  # type: ignore[return-value]
+        found: ToolResult | Step = await self._begin("tools/call", params, timeout, progress, meta, type)
+        return found
 
     async def begin_get_prompt(
         self, name: str, arguments: Mapping[str, str] | None = None, *, timeout: Timeout = None
     ) -> GetPromptResult | Step:
         """Get a prompt; a ``Step`` where the server asks something first. See ``begin_call``."""
-        return await self._begin("prompts/get", _prompt_params(name, arguments), timeout)  # type: ignore[return-value]
+        found: GetPromptResult | Step = await self._begin("prompts/get", _prompt_params(name, arguments), timeout)
+        return found
 
     async def begin_read(self, uri: str, *, timeout: Timeout = None) -> ReadResourceResult | Step:
         """Read a resource; a ``Step`` where the server asks something first. See ``begin_call``."""
-        return await self._begin("resources/read", {"uri": uri}, timeout)  # type: ignore[return-value]
+        found: ReadResourceResult | Step = await self._begin("resources/read", {"uri": uri}, timeout)
+        return found
 
     async def resume(
         self,
@@ -294,15 +302,17 @@ class Requests:
         progress: OnProgress | None,
         meta: Mapping[str, Any] | None,
         type: Any,
-    ) -> Any:
+    ) -> ToolResult | GetPromptResult | ReadResourceResult | Step:
         sent = params if meta is None else {**params, "_meta": dict(meta)}
         result = await self._ask(connection, step.method, sent, timeout, progress)
         if connection.policy.is_incomplete(step.method, result):
             return self._rounds.step(step.method, step.params, result, step.round)
         if step.method == "tools/call":
             return self._tools.read(step.params["name"], result, type)
-        kind = GetPromptResult if step.method == "prompts/get" else ReadResourceResult
-        return _read(kind, result, subject(step.method, step.params), None)
+        name = subject(step.method, step.params)
+        if step.method == "prompts/get":
+            return _read(GetPromptResult, result, name, None)
+        return _read(ReadResourceResult, result, name, None)
 
     # -- sending -------------------------------------------------------------------------------------------------------
 
@@ -321,7 +331,7 @@ class Requests:
         began = time()
         sent = params if meta is None else {**params, "_meta": dict(meta)}
         on_progress = progress or self._progress
-        level = self._level if connection.policy.level_method is None else None
+        level = self._level if connection.carries_level else None
         result = await connection.calls.ask(method, sent, limits, progress=on_progress, level=level)
         if not connection.policy.is_incomplete(method, result):
             return result, False
@@ -348,7 +358,7 @@ class Requests:
         progress: OnProgress | None = None,
     ) -> Awaitable[dict[str, Any]]:
         limits = self._link.timeouts if timeout is None else self._link.timeouts.narrowed(timeout)
-        level = self._level if connection.policy.level_method is None else None
+        level = self._level if connection.carries_level else None
         return connection.calls.ask(method, params, limits, progress=progress or self._progress, level=level)
 
 

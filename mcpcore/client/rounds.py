@@ -1,7 +1,7 @@
 """Requests that take several rounds: the server asks inside its result, the answers travel with a retry.
 
-Driven here until the request is complete, or one round at a time as a ``Step`` that can be stored and resumed elsewhere.
-``requestState`` belongs to the server: it is sent back byte for byte, exactly where it was given.
+Driven here until the request is complete, or one round at a time as a ``Step`` that can be stored and resumed
+elsewhere. ``requestState`` belongs to the server: it is sent back byte for byte, exactly where it was given.
 
 Specification: https://modelcontextprotocol.io/specification/2026-07-28/basic/patterns/mrtr
 """
@@ -67,7 +67,9 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
         """The parameters of the retry, with answers in the forms that callbacks may return."""
         if answers.keys() != self.input_requests.keys():
             wanted = ", ".join(map(repr, self.input_requests)) or "none"
-            raise UsageError(f"{subject(self.method, self.params)}: answers are needed for exactly these questions: {wanted}")
+            raise UsageError(
+                f"{subject(self.method, self.params)}: answers are needed for exactly these questions: {wanted}"
+            )
         wire = {
             key: answer_for(asked["method"], asked.get("params", {}), answers[key])
             for key, asked in self.input_requests.items()
@@ -186,7 +188,9 @@ class Rounds:
         try:
             return await self._answers.answer(question["method"], question.get("params", {}), MODERN)
         except Refused as error:
-            raise UsageError(f"{error.message}; give the client one, or answer by hand: begin_call and resume") from None
+            raise UsageError(
+                f"{error.message}; give the client one, or answer by hand: begin_call and resume"
+            ) from None
 
 
 def _typed(method: str, params: dict[str, Any]) -> Question:

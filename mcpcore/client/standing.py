@@ -1,7 +1,7 @@
 """What the client itself wants to hear for as long as it is connected: the user's change callbacks and ``subscribe``.
 
-One stream (``listen.py``) carries all of it; where the set changes, a new one is opened before the old one is closed, so
-that nothing is missed between. A change that was missed while the server was away is told when it is back.
+One stream (``listen.py``) carries all of it; where the set changes, a new one is opened before the old one is closed,
+so that nothing is missed between. A change that was missed while the server was away is told when it is back.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from mcpcore.types import SubscriptionFilter
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from mcpcore.client.connect import Connection
+    from mcpcore.client.dial import Connection
     from mcpcore.core.limits import Limits
 
 __all__ = ["Standing"]
@@ -46,9 +46,13 @@ class Standing:
         return bool(self._topics or self._uris)
 
     async def establish(self, connection: Connection) -> None:
-        """Listen on a new connection, or again on this one. Failing to is no reason to fail the connection: it is logged."""
+        """Listen on a new connection, or again on this one. Failing to is no reason to fail the connection: it is
+        logged.
+        """
         async with self._changing:
-            if not self.wanted or (self._stream is not None and not self._stream.ended and connection is self._connection):
+            if not self.wanted or (
+                self._stream is not None and not self._stream.ended and connection is self._connection
+            ):
                 return
             try:
                 await self._replace(connection)
@@ -65,7 +69,9 @@ class Standing:
             if uri in self._uris:
                 return
             if len(self._uris) >= self._limits.max_subscribed_uris:
-                raise UsageError(f"at most {self._limits.max_subscribed_uris} resources can be subscribed to; unsubscribe first")
+                raise UsageError(
+                    f"at most {self._limits.max_subscribed_uris} resources can be subscribed to; unsubscribe first"
+                )
             self._uris[uri] = None
             try:
                 await self._replace(connection)

@@ -83,12 +83,16 @@ def target_for(
             raise UsageError(f'{text} ("python server.py" or ["python", "server.py"]) or to a server object')
     if isinstance(target, str | list | tuple):
         if not target or not all(isinstance(word, str) for word in target):
-            raise UsageError('a command is a string or a list of strings: "python server.py" or ["python", "server.py"]')
+            raise UsageError(
+                'a command is a string or a list of strings: "python server.py" or ["python", "server.py"]'
+            )
         options = {"env": env, "cwd": cwd, "inherit_env": inherit_env, "close_timeout": close_timeout}
         return Command(target, **options, stderr_limit=limits.stderr_tail_bytes)
     if not hasattr(target, "connect_client"):
         kind = type(target).__name__
-        raise UsageError(f'a client talks to a command ("python server.py", or a list) or to a server object, not to {kind}')
+        raise UsageError(
+            f'a client talks to a command ("python server.py", or a list) or to a server object, not to {kind}'
+        )
     if env is not None or cwd is not None:
         raise UsageError("env and cwd are for a command; a server object runs in this process")
     return InProcess(target)

@@ -23,8 +23,8 @@ class Timeouts(msgspec.Struct, frozen=True):
     """The limits of one call, in seconds; ``None`` switches one off. The same on every transport.
 
     ``connect``: from starting the server to the end of the handshake. ``idle``: since the server was last heard of this
-    call; its progress starts it anew. ``total``: the whole call, progress or not, all rounds of questions together. What
-    our own callbacks take to answer the server's questions counts for neither.
+    call; its progress starts it anew. ``total``: the whole call, progress or not, all rounds of questions together.
+    What our own callbacks take to answer the server's questions counts for neither.
     """
 
     connect: float | None = 30.0

@@ -90,7 +90,9 @@ class _Opener:
                 self._send(step)
                 silence = patience if step.patience else None
             if not self._open:
-                raise ProtocolViolation("the answers to server/discover and initialize are not what a server may answer")
+                raise ProtocolViolation(
+                    "the answers to server/discover and initialize are not what a server may answer"
+                )
             done, _ = await asyncio.wait(self._open, timeout=silence, return_when=asyncio.FIRST_COMPLETED)
             if not done:
                 step = self.probe.silent()

@@ -134,6 +134,12 @@ class ElicitParams(Wire):
 
     ALWAYS: ClassVar[frozenset[str]] = frozenset({"mode"})
 
+    def defaults(self) -> dict[str, Any]:
+        """The values that the form proposes by itself: an answer, where they are accepted as they are."""
+        properties = (self.requested_schema or {}).get("properties")
+        members = properties.items() if isinstance(properties, dict) else ()
+        return {name: member["default"] for name, member in members if isinstance(member, dict) and "default" in member}
+
 
 class ElicitResult(Wire):
     """What the user did. ``content`` holds the form's values (numbers may be fractional); ``data`` is the same, decoded
