@@ -171,7 +171,8 @@ def decoder_of(
     """
     floats = finite and reaches(shape, lambda one: one.kinds == {"number"})
     box = None if floats else _box(shape, hint)
-    convert, refused = msgspec.convert, (msgspec.ValidationError, OverflowError, RecursionError)
+    # ValueError: a lone surrogate where no string belongs
+    convert, refused = msgspec.convert, (msgspec.ValidationError, ValueError, OverflowError, RecursionError)
     lenient = not strict_input and bool(shape.kinds & {"object", "array"}) and "string" not in shape.kinds
 
     def decode(value: Any) -> Any:

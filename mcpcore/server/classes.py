@@ -134,9 +134,10 @@ def _requirement(hint: Any) -> Any:
 
 def _named_tuple(cls: Any, reading: Reading, recursion: Recursion, hints: Mapping[str, Any]) -> Shape:
     defaults = cls._field_defaults
-    items = []
-    for name in cls._fields:
-        items.append(_titled(_member_shape(cls, name, hints.get(name, Any), defaults.get(name, MISSING), reading), name))
+    items = [
+        _titled(_member_shape(cls, name, hints.get(name, Any), defaults.get(name, MISSING), reading), name)
+        for name in cls._fields
+    ]
     make: Callable[[list[Any]], Any] = tuple if reading.output else lambda values: cls(*values)
     return tuple_(items, make, required=len(items) - len(defaults))
 

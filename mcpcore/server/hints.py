@@ -196,8 +196,9 @@ class Reader:
         given = self._substituted(arguments)
         variables = _type_variables(origin, given)
         recursion = Recursion(_name(hint), frozenset({"object"}))
+        key = (origin, given if _is_hashable(given) else repr(given))
         read = partial(self._with, variables, lambda: class_shape(origin, self, recursion))
-        return self._named((origin, given), _name(hint), read, recursion)
+        return self._named(key, _name(hint), read, recursion)
 
     def _named(
         self, key: Any, name: str, read: Callable[[], Shape | None], recursion: Recursion | None = None
@@ -223,10 +224,18 @@ class Reader:
 
 
 def _lookup(table: Any, key: Any) -> Any:
-    try:
-        return table.get(key) if isinstance(table, dict) else key in table
-    except TypeError:  # unhashable, for example Annotated[int, []]
+    if not _is_hashable(key):
         return None
+    return table.get(key) if isinstance(table, dict) else key in table
+
+
+def _is_hashable(hint: Any) -> bool:
+    """Annotated[int, []] is not, nor is Callable[[int], int] in parts."""
+    try:
+        hash(hint)
+    except TypeError:
+        return False
+    return True
 
 
 def _name(hint: Any) -> str:

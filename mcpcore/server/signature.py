@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 import types
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from mcpcore.errors import UsageError
@@ -212,7 +212,7 @@ class _Reading:
         absent = has_default and default is None
         shape = reader.read(_without_none(hint) if header and absent else hint)
         if absent and not header:
-            shape = optional_note(shape)
+            shape = _optional(shape)
         notes: Schema = {}
         if name in self.docstring.parameters and "description" not in shape.notes:
             notes["description"] = self.docstring.parameters[name]
@@ -224,11 +224,11 @@ class _Reading:
         return with_notes(shape, notes)
 
 
-def optional_note(shape: Shape) -> Shape:
+def _optional(shape: Shape) -> Shape:
     """``x: int = None`` means ``int | None``; what describes the int describes the parameter."""
     if "null" in shape.kinds:
         return shape
-    return with_notes(optional(with_notes(shape, {})), shape.notes)
+    return with_notes(optional(replace(shape, notes={})), shape.notes)
 
 
 def _without_header(hint: Any) -> tuple[Any, Header | None]:

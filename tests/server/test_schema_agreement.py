@@ -9,9 +9,8 @@ from __future__ import annotations
 import dataclasses
 import enum
 import itertools
-import typing
 from decimal import Decimal
-from typing import Annotated, Any, Literal, NamedTuple, NotRequired, Optional
+from typing import Annotated, Any, Literal, NamedTuple, NotRequired, TypedDict, Union
 
 import jsonschema_rs
 import msgspec
@@ -22,7 +21,7 @@ from msgspec import Meta
 
 from mcpcore.server.hints import Reader
 from mcpcore.server.schema import Mismatch, describe, document
-from mcpcore.server.signature import ArgumentError, inspect_signature
+from mcpcore.server.signature import ArgumentError, OutputError, inspect_signature, output_schema
 
 NAMES = itertools.count()
 
@@ -82,40 +81,49 @@ LEAVES: list[Fitting] = [
     (Annotated[str, Meta(min_length=1, max_length=2)], st.text(min_size=1, max_size=2)),
     (Annotated[str, Meta(pattern="^[ab]+$")], st.text("ab", min_size=1, max_size=3)),
 ]
-UNHASHABLE_LEAVES: list[Fitting] = [(Any, JSON), (dict, st.dictionaries(KEYS, JSON, max_size=2)), (list, st.lists(JSON))]
+UNHASHABLE_LEAVES: list[Fitting] = [
+    (Any, JSON),
+    (dict, st.dictionaries(KEYS, JSON, max_size=2)),
+    (list, st.lists(JSON, max_size=3)),
+]
+
+
+def hint_of(origin: Any, *arguments: Any) -> Any:
+    """``origin[arguments]``, made while the test runs."""
+    return origin[arguments]
 
 
 def lists(inner: Fitting) -> Fitting:
-    return list[inner[0]], st.lists(inner[1], max_size=3)  # type: ignore[name-defined]
+    return hint_of(list, inner[0]), st.lists(inner[1], max_size=3)
 
 
 def bounded_lists(inner: Fitting) -> Fitting:
-    hint = Annotated[list[inner[0]], Meta(min_length=1, max_length=2)]  # type: ignore[name-defined]
+    hint = hint_of(Annotated, hint_of(list, inner[0]), Meta(min_length=1, max_length=2))
     return hint, st.lists(inner[1], min_size=1, max_size=2)
 
 
 def tuples(inner: Fitting) -> Fitting:
-    return tuple[inner[0], ...], st.lists(inner[1], max_size=3)  # type: ignore[name-defined]
+    return hint_of(tuple, inner[0], ...), st.lists(inner[1], max_size=3)
 
 
 def dicts(inner: Fitting) -> Fitting:
-    return dict[str, inner[0]], st.dictionaries(KEYS, inner[1], max_size=3)  # type: ignore[name-defined]
+    return hint_of(dict, str, inner[0]), st.dictionaries(KEYS, inner[1], max_size=3)
 
 
 def numbered(inner: Fitting) -> Fitting:
-    return dict[int, inner[0]], st.dictionaries(st.integers().map(str), inner[1], max_size=2)  # type: ignore[name-defined]
+    return hint_of(dict, int, inner[0]), st.dictionaries(st.integers().map(str), inner[1], max_size=2)
 
 
 def optional(inner: Fitting) -> Fitting:
-    return Optional[inner[0]], st.none() | inner[1]
+    return hint_of(Union, inner[0], None), st.none() | inner[1]
 
 
 def pairs(one: Fitting, other: Fitting) -> Fitting:
-    return tuple[one[0], other[0]], st.tuples(one[1], other[1]).map(list)  # type: ignore[name-defined]
+    return hint_of(tuple, one[0], other[0]), st.tuples(one[1], other[1]).map(list)
 
 
 def unions(one: Fitting, other: Fitting) -> Fitting:
-    return typing.Union[one[0], other[0]], one[1] | other[1]
+    return hint_of(Union, one[0], other[0]), one[1] | other[1]
 
 
 def objects(one: Fitting, other: Fitting) -> st.SearchStrategy[Any]:
@@ -141,26 +149,25 @@ def closed_struct_of(one: Fitting, other: Fitting) -> Fitting:
 def tagged_structs(one: Fitting, other: Fitting) -> Fitting:
     first = msgspec.defstruct(f"First{next(NAMES)}", [("a", one[0])], tag="first", tag_field="kind")
     second = msgspec.defstruct(f"Second{next(NAMES)}", [("a", other[0])], tag="second", tag_field="kind")
-    values = [
-        st.fixed_dictionaries({"kind": st.just(tag), "a": inner[1]}) for tag, inner in (("first", one), ("second", other))
-    ]
-    return typing.Union[first, second], st.one_of(values)
+    ones = st.fixed_dictionaries({"kind": st.just("first"), "a": one[1]})
+    others = st.fixed_dictionaries({"kind": st.just("second"), "a": other[1]})
+    return hint_of(Union, first, second), ones | others
 
 
 def typed_dict_of(one: Fitting, other: Fitting) -> Fitting:
-    made: Any = typing.TypedDict(f"Typed{next(NAMES)}", {"a": one[0], "b": NotRequired[other[0]]})  # type: ignore[misc]
-    return made, objects(one, other)
+    make: Any = TypedDict
+    return make(f"Typed{next(NAMES)}", {"a": one[0], "b": NotRequired[other[0]]}), objects(one, other)
 
 
 def named_tuple_of(one: Fitting, other: Fitting) -> Fitting:
-    made = NamedTuple(f"Named{next(NAMES)}", [("a", one[0]), ("b", other[0])])  # type: ignore[misc]
-    return made, st.tuples(one[1], other[1]).map(list)
+    make: Any = NamedTuple
+    return make(f"Named{next(NAMES)}", [("a", one[0]), ("b", other[0])]), st.tuples(one[1], other[1]).map(list)
 
 
 WRAPPED = [lists, bounded_lists, tuples, dicts, numbered, optional]
 COMBINED = [pairs, unions, dataclass_of, struct_of, closed_struct_of, tagged_structs, typed_dict_of, named_tuple_of]
 SETS: list[Fitting] = [
-    (set[hint], st.lists(values, max_size=3))  # type: ignore[valid-type]
+    (hint_of(set, hint), st.lists(values, max_size=3))
     for hint, values in [LEAVES[0], LEAVES[1], LEAVES[2], LEAVES[6], LEAVES[9], pairs(LEAVES[1], LEAVES[3])]
 ]
 FITTINGS: st.SearchStrategy[Fitting] = st.recursive(
@@ -253,10 +260,8 @@ def exact(value: Any) -> Any:
 @settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
 @given(cases())
 def test_an_output_that_fits_the_hint_fits_the_schema(case: tuple[Any, Any]) -> None:
-    from mcpcore.server.signature import OutputError, output_schema
-
     hint, value = case
-    spec = output_schema(list[hint])  # type: ignore[valid-type]
+    spec = output_schema(hint_of(list, hint))
     if spec is None:
         return
     admitted = jsonschema_rs.Draft202012Validator(spec.schema).is_valid({"result": [value]})
