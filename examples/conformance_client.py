@@ -1,0 +1,139 @@
+"""The client under test of the official conformance suite: it plays the one scenario that the environment names.
+
+    MCP_CONFORMANCE_SCENARIO=tools_call python examples/conformance_client.py URL
+    MCP_CONFORMANCE_SCENARIO=tools_call python examples/conformance_client.py "stdio:python server.py"
+
+The suite gives the URL of its mock server; in its place may stand a command after ``stdio:``. The era to speak is that
+of MCP_CONFORMANCE_PROTOCOL_VERSION. Exit status: 0 when the scenario was played, 1 when it failed or is unknown, 2 when
+it needs what this client does not have yet.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any, NoReturn
+
+from mcpcore import Client, ElicitParams, McpError, Tool, UsageError
+
+LEGACY = ("2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25")
+MODERN = "2026-07-28"
+
+Scenario = Callable[[Client], Awaitable[object]]
+
+
+async def initialize(client: Client) -> None:
+    await client.list_tools()
+
+
+async def tools_call(client: Client) -> None:
+    await client.list_tools()
+    await client.call_tool("add_numbers", {"a": 5, "b": 3})
+
+
+async def elicitation_defaults(client: Client) -> None:
+    await client.list_tools()
+    await client.call_tool("test_client_elicitation_defaults")
+
+
+async def request_metadata(client: Client) -> None:
+    for tool in (await client.list_tools())[:1]:
+        await client.call_tool(tool.name, stub_arguments(tool))
+
+
+async def request_state(client: Client) -> None:
+    await client.list_tools()
+    for name in ("test_mrtr_echo_state", "test_mrtr_unrelated", "test_mrtr_no_state", "test_mrtr_no_result_type"):
+        await client.call_tool(name)
+
+
+async def schema_preservation(client: Client) -> None:
+    schemas = {tool.name: tool.input_schema for tool in await client.list_tools()}
+    await client.call_tool("json_schema_echo", {"schema": schemas["json_schema_2020_12_tool"]})
+
+
+SCENARIOS: dict[str, Scenario] = {
+    "initialize": initialize,
+    "tools_call": tools_call,
+    "elicitation-sep1034-client-defaults": elicitation_defaults,
+    "request-metadata": request_metadata,
+    "sep-2322-client-request-state": request_state,
+    "json-schema-ref-no-deref": initialize,
+    "json-schema-2020-12-preservation": schema_preservation,
+}
+
+NOT_YET = {
+    "auth/": "OAuth",
+    "sse-retry": "the HTTP transport",
+    "http-": "the HTTP transport",
+    "sep-2640-": "the Skills extension",
+}
+"""What scenarios of these names need."""
+
+
+STUBS: dict[str, Any] = {"string": "text", "integer": 1, "number": 1.5, "boolean": True, "array": [], "object": {}}
+
+
+def stub_arguments(tool: Tool) -> dict[str, Any]:
+    """Something of the right type for each required argument."""
+    properties = tool.input_schema.get("properties", {})
+    return {name: stub(properties.get(name, {})) for name in tool.input_schema.get("required", ())}
+
+
+def stub(schema: dict[str, Any]) -> Any:
+    if "default" in schema:
+        return schema["default"]
+    if schema.get("enum"):
+        return schema["enum"][0]
+    return STUBS.get(schema.get("type", ""))
+
+
+def fill_in(question: ElicitParams) -> dict[str, Any]:
+    """Accept: every field with its default, else with something of its type."""
+    properties = (question.requested_schema or {}).get("properties", {})
+    return {name: stub(schema) for name, schema in properties.items()} or {"confirmed": True}
+
+
+async def play(scenario: Scenario, target: str) -> None:
+    version = os.environ.get("MCP_CONFORMANCE_PROTOCOL_VERSION", LEGACY[-1])
+    client = Client(
+        target.removeprefix("stdio:"),
+        name="mcpcore-conformance-client",
+        revisions=LEGACY if version in LEGACY else version,
+        timeout=25,
+        sampling=lambda question: "A conformance test needs no model.",
+        elicitation=fill_in,
+        roots=["file:///conformance"],
+        inherit_env="all",
+    )
+    async with client:
+        await scenario(client)
+
+
+def leave(status: int, reason: str) -> NoReturn:
+    print(f"conformance_client: {reason}", file=sys.stderr)
+    sys.exit(status)
+
+
+def main() -> None:
+    if len(sys.argv) != 2:
+        leave(2, 'one argument is needed: the URL of the server, or "stdio:COMMAND"')
+    name = os.environ.get("MCP_CONFORMANCE_SCENARIO", "")
+    for beginning, needed in NOT_YET.items():
+        if name.startswith(beginning):
+            leave(2, f"the scenario {name} needs {needed}, which is not available yet")
+    scenario = SCENARIOS.get(name)
+    if scenario is None:
+        leave(1, f"MCP_CONFORMANCE_SCENARIO={name!r} is unknown here; known are: {', '.join(SCENARIOS)}")
+    try:
+        asyncio.run(play(scenario, sys.argv[1]))
+    except UsageError as error:
+        leave(2, str(error))
+    except McpError as error:
+        leave(1, f"{name}: {error}")
+
+
+if __name__ == "__main__":
+    main()
