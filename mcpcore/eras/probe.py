@@ -13,7 +13,7 @@ Specification: https://modelcontextprotocol.io/specification/2026-07-28/basic/tr
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from mcpcore.errors import ConnectFailed, McpError, RpcError, UnsupportedRevision
 from mcpcore.spec import codes
@@ -25,21 +25,37 @@ if TYPE_CHECKING:
 __all__ = ["Probe", "Step", "Verdict"]
 
 
-class Verdict(NamedTuple):
-    """What a server turned out to speak. Keep it and give it to the next client of the same server: it saves the probe.
+class Verdict:
+    """What a server turned out to speak: ``revision`` is the name of the newest one that both sides know.
 
-    A verdict that no longer holds is corrected at the next connection, not trusted.
+    Keep it and give it to the next client of the same server: it saves the probe. A verdict that no longer holds is
+    corrected at the next connection, not trusted.
     """
 
-    revision: str
+    __slots__ = ("revision",)
+
+    def __init__(self, revision: str) -> None:
+        self.revision = revision
+
+    def __repr__(self) -> str:
+        return f"Verdict({self.revision!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Verdict) and other.revision == self.revision
+
+    def __hash__(self) -> int:
+        return hash(self.revision)
 
 
-class Step(NamedTuple):
+class Step:
     """Send this request. ``patience`` tells whether silence may be answered by ``Probe.silent``."""
 
-    method: str
-    revision: Revision
-    patience: bool = False
+    __slots__ = ("method", "patience", "revision")
+
+    def __init__(self, method: str, revision: Revision, patience: bool = False) -> None:
+        self.method = method
+        self.revision = revision
+        self.patience = patience
 
 
 _ATTEMPTS = 3
