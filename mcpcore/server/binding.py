@@ -10,7 +10,6 @@ Only names of parameters, numbers and the shapes' own ``fast`` expressions get i
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
@@ -35,8 +34,7 @@ class Role(Enum):
     INJECTED = "injected"
 
 
-@dataclass(frozen=True, slots=True)
-class Slot:
+class Slot(msgspec.Struct, frozen=True):
     """One parameter of the function. ``value`` is the default of an argument, or what makes an injected value."""
 
     name: str
@@ -48,8 +46,7 @@ class Slot:
     shape: Shape | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Binder:
+class Binder(msgspec.Struct, frozen=True):
     """``bind(arguments)`` gives the values by parameter name, ``call(arguments, context)`` calls the function.
 
     Both take None for no arguments and raise ``ArgumentError``.

@@ -14,8 +14,9 @@ import types
 import typing
 from collections import ChainMap
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from mcpcore.errors import UsageError
 
@@ -24,8 +25,7 @@ __all__ = ["Callee", "Taken", "look_at", "name_of"]
 NO_HINT: Any = inspect.Parameter.empty
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(msgspec.Struct, frozen=True):
     """One parameter; ``kind`` is that of ``inspect``, ``hint`` and ``default`` are ``NO_HINT`` where there is none."""
 
     name: str
@@ -34,8 +34,7 @@ class Taken:
     default: Any
 
 
-@dataclass(frozen=True, slots=True)
-class Callee:
+class Callee(msgspec.Struct, frozen=True):
     """A callable's parameters, its return hint, its docstring, and the names that its hints may use."""
 
     parameters: list[Taken]

@@ -8,8 +8,9 @@ that leads to it, and a member whose name the peer chose is a step without a nam
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
+
+import msgspec
 
 from mcpcore.server.scalars import ALL_KINDS, NO_BOUNDS, size_bounds
 from mcpcore.server.schema import SIZE_BOUNDS, Bounds, Definitions, Mismatch, Schema, Shape, describe
@@ -174,8 +175,7 @@ def mapping(key: Shape, value: Shape, bounds: Bounds = NO_BOUNDS) -> Shape:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(msgspec.Struct, frozen=True):
     """One member of an object: ``wire`` is its name in JSON, ``name`` the one that the class knows it by."""
 
     name: str
@@ -184,8 +184,7 @@ class Member:
     required: bool
 
 
-@dataclass(slots=True)
-class Recursion:
+class Recursion(msgspec.Struct):
     """Stands for a type while its shape is being built, and knows whether the type occurred inside itself."""
 
     name: str
@@ -220,7 +219,7 @@ class Recursion:
         def emit(definitions: Definitions) -> Schema:
             return definitions.reference(self, self.name, lambda: shape.emit(definitions))
 
-        return replace(shape, emit=emit)
+        return msgspec.structs.replace(shape, emit=emit)
 
 
 def object_(

@@ -8,28 +8,26 @@ from __future__ import annotations
 
 import inspect
 import re
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 __all__ = ["Docstring", "member_descriptions", "read_docstring"]
 
-GOOGLE = re.compile(r"^((Keyword )?(Args|Arguments)|(Other )?Parameters|Params|Attributes):\s*$")
-NUMPY = re.compile(r"^(Parameters|Other Parameters|Attributes)\s*$")
-RULE = re.compile(r"^-{3,}\s*$")
-SPHINX = re.compile(
-    r"^:(?:param|parameter|arg|argument|key|keyword|ivar|cvar|var|attr)\s+(?:[^:]*?\s)?\*{0,2}(\w+)\s*:\s*(.*)$"
-)
-SPHINX_FIELD = re.compile(r"^:[a-z]+[^:]*:")
-GOOGLE_ENTRY = re.compile(r"^\*{0,2}(\w+)\s*(?:\([^)]*\)|\[[^]]*\])?\s*:\s*(.*)$")
-NUMPY_ENTRY = re.compile(r"^(\*{0,2}\w+(?:\s*,\s*\*{0,2}\w+)*)\s*(?::.*)?$")
+# Patterns are texts: most docstrings have no list of parameters, and ``re`` keeps what it has compiled.
+NUMPY = frozenset({"Parameters", "Other Parameters", "Attributes"})
+GOOGLE = frozenset(f"{name}:" for name in (*NUMPY, "Args", "Arguments", "Keyword Args", "Keyword Arguments", "Params"))
+SPHINX = r"^:(?:param|parameter|arg|argument|key|keyword|ivar|cvar|var|attr)\s+(?:[^:]*?\s)?\*{0,2}(\w+)\s*:\s*(.*)$"
+SPHINX_FIELD = r"^:[a-z]+[^:]*:"
+GOOGLE_ENTRY = r"^\*{0,2}(\w+)\s*(?:\([^)]*\)|\[[^]]*\])?\s*:\s*(.*)$"
+NUMPY_ENTRY = r"^(\*{0,2}\w+(?:\s*,\s*\*{0,2}\w+)*)\s*(?::.*)?$"
 
 
-@dataclass(slots=True)
-class Docstring:
+class Docstring(msgspec.Struct):
     """``text`` is the docstring without the descriptions of parameters, which are in ``parameters`` by name."""
 
     text: str = ""
-    parameters: dict[str, str] = field(default_factory=dict)
+    parameters: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 def read_docstring(docstring: str | None) -> Docstring:
@@ -40,17 +38,21 @@ def read_docstring(docstring: str | None) -> Docstring:
     at = 0
     while at < len(lines):
         line = lines[at]
-        if GOOGLE.match(line) and _indent(_next(lines, at)) > 0:
+        if line.rstrip() in GOOGLE and _indent(_next(lines, at)) > 0:
             at = _google(lines, at + 1, found)
-        elif NUMPY.match(line) and at + 1 < len(lines) and RULE.match(lines[at + 1]):
+        elif line.rstrip() in NUMPY and at + 1 < len(lines) and _is_rule(lines[at + 1]):
             at = _numpy(lines, at + 2, found)
-        elif SPHINX.match(line):
+        elif line.startswith(":") and re.match(SPHINX, line):
             at = _sphinx(lines, at, found)
         else:
             text.append(line)
             at += 1
     described = {name: one for name, one in found.items() if one}
     return Docstring(re.sub(r"\n{3,}", "\n\n", "\n".join(text)).strip(), described)
+
+
+def _is_rule(line: str) -> bool:
+    return len(line.rstrip()) >= 3 and not line.rstrip().strip("-")
 
 
 def member_descriptions(cls: Any) -> dict[str, str]:
@@ -71,7 +73,7 @@ def _google(lines: list[str], at: int, found: dict[str, str]) -> int:
     base = _indent(_next(lines, at - 1))
     name = ""
     while at < len(lines) and (not lines[at].strip() or _indent(lines[at]) >= base):
-        entry = GOOGLE_ENTRY.match(lines[at].strip()) if _indent(lines[at]) == base else None
+        entry = re.match(GOOGLE_ENTRY, lines[at].strip()) if _indent(lines[at]) == base else None
         if entry:
             name = entry[1]
             found[name] = entry[2].strip()
@@ -86,10 +88,10 @@ def _numpy(lines: list[str], at: int, found: dict[str, str]) -> int:
     names: list[str] = []
     while at < len(lines):
         line = lines[at]
-        if at + 1 < len(lines) and RULE.match(lines[at + 1]):
+        if at + 1 < len(lines) and _is_rule(lines[at + 1]):
             break
         if _indent(line) == 0 and line.strip():
-            entry = NUMPY_ENTRY.match(line)
+            entry = re.match(NUMPY_ENTRY, line)
             if not entry or (not lines[at - 1].strip() and not _indent(_next(lines, at))):
                 break
             names = [name.strip().lstrip("*") for name in entry[1].split(",")]
@@ -102,12 +104,12 @@ def _numpy(lines: list[str], at: int, found: dict[str, str]) -> int:
 
 def _sphinx(lines: list[str], at: int, found: dict[str, str]) -> int:
     """A field and its continuation: indented lines."""
-    entry = SPHINX.match(lines[at])
+    entry = re.match(SPHINX, lines[at])
     assert entry is not None, "called at a field"
     name = entry[1]
     found[name] = entry[2].strip()
     at += 1
-    while at < len(lines) and _indent(lines[at]) > 0 and not SPHINX_FIELD.match(lines[at].strip()):
+    while at < len(lines) and _indent(lines[at]) > 0 and not re.match(SPHINX_FIELD, lines[at].strip()):
         found[name] = f"{found[name]} {lines[at].strip()}".strip()
         at += 1
     return at

@@ -13,16 +13,28 @@ import types
 import typing
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import partial
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
+
+import msgspec
 
 from mcpcore.errors import UsageError
 from mcpcore.server.classes import class_shape, enumeration
 from mcpcore.server.containers import Recursion, array, mapping, tuple_
 from mcpcore.server.metadata import read_metadata
 from mcpcore.server.pydantic_types import is_pydantic, pydantic_shape
-from mcpcore.server.scalars import TEXT, anything, boolean, choice, decimal_, integer, null, number, string, text
+from mcpcore.server.scalars import (
+    anything,
+    boolean,
+    choice,
+    decimal_,
+    integer,
+    null,
+    number,
+    string,
+    text,
+    travels_as_text,
+)
 from mcpcore.server.schema import Bounds, Shape, restrict, with_notes
 from mcpcore.server.unions import union
 
@@ -78,7 +90,7 @@ class Reader:
         scalar: Callable[[], Shape] | None = _lookup(SCALARS, hint)
         if scalar is not None:
             return scalar()
-        if _lookup(TEXT, hint) is not None:
+        if travels_as_text(hint):
             return text(hint)
         if is_pydantic(hint):
             return self._pydantic(hint)
@@ -135,7 +147,7 @@ class Reader:
         if metadata.foreign:
             return with_notes(self._pydantic(hint), metadata.notes)
         shape = with_notes(restrict(self.read(inner), metadata.bounds), metadata.notes)
-        return replace(shape, native=False) if metadata.borrowed else shape
+        return msgspec.structs.replace(shape, native=False) if metadata.borrowed else shape
 
     def _pydantic(self, hint: Any) -> Shape:
         return pydantic_shape(hint, "serialization" if self.output else "validation")
@@ -170,7 +182,7 @@ class Reader:
             if unique and not item.hashable and not self.output:
                 raise UsageError(f"{_name(hint)} cannot be made of items that are not hashable; use list")
             shape = array(item, list if self.output else make, unique=unique)
-            return shape if origin in NATIVE_ARRAYS else replace(shape, native=False)
+            return shape if origin in NATIVE_ARRAYS else msgspec.structs.replace(shape, native=False)
         if _lookup(MAPPINGS, origin):
             key, value = arguments or (str, Any)
             return mapping(self._key(key), self.read(value))
@@ -189,7 +201,9 @@ class Reader:
             return shape
         if shape.kinds == {"integer"} and not shape.choices:
             digits = string(Bounds(pattern=KEY_PATTERN, max_length=MAX_KEY_DIGITS))
-            return replace(digits, expected="an integer", decode=lambda name: shape.decode(int(digits.decode(name))))
+            return msgspec.structs.replace(
+                digits, expected="an integer", decode=lambda name: shape.decode(int(digits.decode(name)))
+            )
         raise UsageError(f"{_name(hint)} cannot be the key of a JSON object; use str")
 
     def _class(self, hint: Any, origin: Any, arguments: tuple[Any, ...]) -> Shape:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -20,15 +19,14 @@ from mcpcore.types import Header
 __all__ = ["Header", "Metadata", "default_of", "is_field_info", "read_metadata"]
 
 
-@dataclass(slots=True)
-class Metadata:
+class Metadata(msgspec.Struct):
     """What the metadata of one ``Annotated`` says.
 
     ``borrowed``: it has bounds that msgspec does not see; ``foreign``: something that only pydantic can apply.
     """
 
-    bounds: Bounds = field(default_factory=Bounds)
-    notes: Schema = field(default_factory=dict)
+    bounds: Bounds = msgspec.field(default_factory=Bounds)
+    notes: Schema = msgspec.field(default_factory=dict)
     header: Header | None = None
     borrowed: bool = False
     foreign: bool = False
@@ -95,5 +93,3 @@ def default_of(field_info: Any) -> tuple[bool, Any]:
     if field_info.is_required():
         return False, None
     return True, field_info.default
-
-

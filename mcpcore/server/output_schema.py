@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import collections.abc as abc
 import inspect
+import os
 import types
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from pathlib import PurePath
 from typing import Annotated, Any, NewType, Union, get_args, get_origin
 
 import msgspec
@@ -37,8 +36,7 @@ OUTCOMES = (ToolResult, InputRequired)
 """A tool may return these whatever it promises; they are looked at before the output schema."""
 
 
-@dataclass(frozen=True, slots=True)
-class OutputSpec:
+class OutputSpec(msgspec.Struct, frozen=True):
     """What a tool's results promise.
 
     ``schema`` has ``"type": "object"`` at its root: a hint of another shape is ``wrapped`` as ``{"result": ...}``;
@@ -189,8 +187,8 @@ def _builtins(value: Any, expected: str) -> Any:
 
 
 def _written(value: Any) -> Any:
-    if isinstance(value, PurePath):
-        return str(value)
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
     if isinstance(value, deque):
         return list(value)
     return dump(value)

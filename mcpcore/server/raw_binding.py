@@ -9,8 +9,9 @@ parameters is called with nothing. Values are validated and not converted.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
+
+import msgspec
 
 from mcpcore.errors import UsageError
 from mcpcore.server.binding import Arguments, Binder, Role, Slot, as_object, compile_binder, unpacked
@@ -35,7 +36,7 @@ def raw_binder(
     arguments = [slot for slot in slots if slot.role is Role.ARGUMENT]
     rest = any(slot.role is Role.REST for slot in slots)
     strangers = [slot.name for slot in arguments if slot.name not in properties]
-    untyped = [replace(slot, hint=Any, shape=anything()) for slot in slots]
+    untyped = [msgspec.structs.replace(slot, hint=Any, shape=anything()) for slot in slots]
     binder = compile_binder(fn, untyped, strict_input=True)
     if len(arguments) == 1 and strangers and not rest:
         return _arranged(binder, validated, lambda given: {strangers[0]: given})

@@ -9,11 +9,10 @@ from __future__ import annotations
 import datetime
 import math
 import re
+import sys
 import uuid
 from collections.abc import Callable, Iterable
 from decimal import Decimal
-from fractions import Fraction
-from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
@@ -164,6 +163,8 @@ def _is_multiple(value: Any, unit: Any) -> bool:
         return value % unit == 0
     if not math.isfinite(value):
         return False
+    from fractions import Fraction  # only for such bounds
+
     return (Fraction(repr(value)) / Fraction(str(unit))).denominator == 1
 
 
@@ -227,7 +228,6 @@ TEXT: dict[type, tuple[Schema, str]] = {
     datetime.time: ({"format": "time"}, "time of day (HH:MM:SS)"),
     datetime.timedelta: ({"format": "duration"}, "duration in days, hours, minutes and seconds (P1DT2H)"),
     uuid.UUID: ({"format": "uuid"}, "UUID"),
-    Path: ({"format": "path"}, "path"),
 }
 TEXT_BOUNDS: dict[type, frozenset[str]] = {
     bytes: SIZE_BOUNDS,
@@ -235,11 +235,27 @@ TEXT_BOUNDS: dict[type, frozenset[str]] = {
     datetime.time: frozenset({"tz"}),
 }
 KEYWORDS: dict[type, str] = {bytes: "contentEncoding"}
+PATH: tuple[Schema, str] = ({"format": "path"}, "path")
+
+
+def travels_as_text(hint: Any) -> bool:
+    """Whether ``text`` knows this type."""
+    try:
+        return hint in TEXT or _is_path(hint)
+    except TypeError:  # a hint that cannot be hashed
+        return False
+
+
+def _is_path(hint: Any) -> bool:
+    """``pathlib.Path``; whoever names it has imported it."""
+    pathlib = sys.modules.get("pathlib")
+    return pathlib is not None and hint is pathlib.Path
 
 
 def text(type_: type, bounds: Bounds = NO_BOUNDS) -> Shape:
     """A type of ``TEXT``, which travels as a string."""
-    schema, expected = TEXT[type_]
+    is_path = _is_path(type_)
+    schema, expected = PATH if is_path else TEXT[type_]
     words: list[str] = []
     if type_ is bytes:
         words = size_bounds(bounds, "Length", "byte")[1]
@@ -256,7 +272,7 @@ def text(type_: type, bounds: Bounds = NO_BOUNDS) -> Shape:
         if type(value) is not str:
             raise Mismatch(expected, "type")
         try:
-            return Path(value) if type_ is Path else msgspec.convert(value, hint)
+            return type_(value) if is_path else msgspec.convert(value, hint)
         except (msgspec.ValidationError, ValueError, OverflowError):
             raise Mismatch(expected, keyword) from None
 
@@ -265,7 +281,7 @@ def text(type_: type, bounds: Bounds = NO_BOUNDS) -> Shape:
         expected=expected,
         decode=decode,
         emit=lambda _: {"type": "string", **schema},
-        native=type_ is not Path,
+        native=not is_path,
         bounds=TEXT_BOUNDS.get(type_, frozenset()),
         restrict=lambda more: text(type_, bounds.merged(more)),
     )

@@ -14,11 +14,11 @@ The rules that all shapes share:
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Self
+
+import msgspec
 
 from mcpcore.errors import McpError, UsageError
 
@@ -110,8 +110,7 @@ class OutputError(SchemaError):
     subject = "result"
 
 
-@dataclass(frozen=True, slots=True)
-class Bounds:
+class Bounds(msgspec.Struct, frozen=True):
     """What narrows a shape, in the words of ``msgspec.Meta`` and ``annotated_types``. None is no bound."""
 
     ge: Any = None
@@ -131,17 +130,16 @@ class Bounds:
 
     def merged(self, other: Bounds) -> Bounds:
         """These bounds, with those of ``other`` where both say something."""
-        return dataclasses.replace(self, **other.named())
+        return msgspec.structs.replace(self, **other.named())
 
 
-BOUND_NAMES = tuple(field.name for field in dataclasses.fields(Bounds))
+BOUND_NAMES = Bounds.__struct_fields__
 NUMBER_BOUNDS = frozenset({"ge", "gt", "le", "lt", "multiple_of"})
 STRING_BOUNDS = frozenset({"min_length", "max_length", "pattern"})
 SIZE_BOUNDS = frozenset({"min_length", "max_length"})
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(msgspec.Struct, frozen=True):
     """What one type hint admits.
 
     ``kinds`` are the JSON types (number stands for a float; a shape with number takes integers too), ``expected`` says
@@ -161,7 +159,7 @@ class Shape:
     hashable: bool = True
     bounds: frozenset[str] = frozenset()
     restrict: Callable[[Bounds], Shape] | None = None
-    notes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    notes: Mapping[str, Any] = msgspec.field(default_factory=dict)
     members: frozenset[str] = frozenset()
     tag: tuple[str, Any] | None = None
     choices: tuple[Any, ...] = ()
@@ -191,7 +189,7 @@ def _check_pattern(pattern: str) -> None:
 
 def with_notes(shape: Shape, notes: Mapping[str, Any]) -> Shape:
     """The shape with further schema members that admit nothing and refuse nothing: description, examples, default."""
-    return dataclasses.replace(shape, notes={**shape.notes, **notes}) if notes else shape
+    return msgspec.structs.replace(shape, notes={**shape.notes, **notes}) if notes else shape
 
 
 class Definitions:

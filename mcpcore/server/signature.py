@@ -10,8 +10,9 @@ from __future__ import annotations
 import inspect
 import types
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Union, get_args, get_origin
+
+import msgspec
 
 from mcpcore.errors import UsageError
 from mcpcore.server.binding import Arguments, Role, Slot, compile_binder
@@ -52,8 +53,7 @@ __all__ = [
 Inject = Callable[[Any], Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Parameter:
+class Parameter(msgspec.Struct, frozen=True):
     """One parameter that the peer fills. ``default`` is None where there is none; ``annotation`` is Any for no hint."""
 
     name: str
@@ -63,8 +63,7 @@ class Parameter:
     default: Any
 
 
-@dataclass(frozen=True, slots=True)
-class Signature:
+class Signature(msgspec.Struct, frozen=True):
     """What is known of a handler before it is called.
 
     ``input_schema`` is a JSON Schema 2020-12 with an object at its root. ``bind(arguments)`` gives the values by
@@ -82,7 +81,7 @@ class Signature:
     bind: Callable[[Arguments | None], dict[str, Any]]
     description: str | None = None
     returns: Any = inspect.Signature.empty
-    names: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    names: Mapping[str, Any] = msgspec.field(default_factory=dict)
 
 
 def inspect_signature(
@@ -152,8 +151,7 @@ def _input_schema(slots: Sequence[Slot], definitions: Definitions) -> Schema:
     return {**schema, "additionalProperties": rest}
 
 
-@dataclass(frozen=True, slots=True)
-class _Reading:
+class _Reading(msgspec.Struct, frozen=True):
     """The parameters of one handler, on their way to becoming slots."""
 
     what: str
@@ -228,7 +226,7 @@ def _optional(shape: Shape) -> Shape:
     """``x: int = None`` means ``int | None``; what describes the int describes the parameter."""
     if "null" in shape.kinds:
         return shape
-    return with_notes(optional(replace(shape, notes={})), shape.notes)
+    return with_notes(optional(msgspec.structs.replace(shape, notes={})), shape.notes)
 
 
 def _without_header(hint: Any) -> tuple[Any, Header | None]:
