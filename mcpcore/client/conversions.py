@@ -6,7 +6,6 @@ The same for a callback's return value and for the answers given to a step by ha
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Any
 
 from mcpcore.errors import RpcError, UsageError
@@ -94,6 +93,8 @@ def _root(item: Any) -> Root:
     if isinstance(item, str):
         root = Root(uri=item)
     elif isinstance(item, os.PathLike):
+        from pathlib import Path  # slow to load, and few clients need it
+
         root = Root(uri=Path(item).absolute().as_uri())
     if not isinstance(root, Root) or not root.uri.startswith("file://"):
         raise UsageError("a root must be a Root, a path, or a URI that begins with file://")
