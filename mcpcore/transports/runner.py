@@ -8,6 +8,7 @@ per turn.
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 import sys
 import threading
@@ -114,7 +115,7 @@ class Runner(asyncio.Protocol):
             self.lost = ConnectionLost(reason, endpoint=self.endpoint, stderr=self.stderr_tail())
         self._lose(self.lost)
         for task in self.tasks:
-            task.cancel()
+            self._stop(task)
         self.resume_writing()
         if not self.input_ended.done():
             self.input_ended.set_result(None)
@@ -228,7 +229,9 @@ class Runner(asyncio.Protocol):
             if type(outcome) is bytes or type(outcome) is dict:
                 self.peer.answer(exchange, outcome)
                 return
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # CancelledError and SystemExit too: the conversation goes on
             self._fail(exchange, error)
             return
         self._start(exchange, outcome)  # type: ignore[arg-type]
@@ -247,32 +250,43 @@ class Runner(asyncio.Protocol):
 
     def spawn(self, coroutine: Awaitable[Any], what: str) -> None:
         """Run something that has no answer; its failure goes to the log."""
-
-        async def run() -> None:
-            try:
-                await coroutine
-            except Exception as error:
-                logging.getLogger("mcpcore").error("%s failed", what, exc_info=error)
-
-        task = self.loop.create_task(run())
+        task = self.loop.create_task(self._run_unanswered(coroutine, what))
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
+
+    async def _run_unanswered(self, outcome: Awaitable[Any], what: str) -> None:
+        try:
+            await outcome
+        except Exception as error:
+            logging.getLogger("mcpcore").error("%s failed", what, exc_info=error)
+
+    def _stop(self, task: asyncio.Task[None]) -> None:
+        """Cancel a task. One that has not begun (it is not eager before Python 3.12) would leave what it was to await
+        behind, and its request without an answer."""
+        coroutine = task.get_coro()
+        if inspect.iscoroutine(coroutine) and inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED:
+            held = inspect.getcoroutinelocals(coroutine)
+            if inspect.iscoroutine(held["outcome"]):
+                held["outcome"].close()
+            if "exchange" in held:
+                self._fail(held["exchange"], asyncio.CancelledError())
+        task.cancel()
 
     async def _run(self, exchange: Exchange, outcome: Awaitable[bytes | dict[str, Any] | None]) -> None:
         try:
             result = await outcome
             if result is not None:
                 self.peer.answer(exchange, result)
-        except asyncio.CancelledError:
-            if not exchange.open:
-                return
-            self.peer.fail(exchange, RpcError(codes.INTERNAL_ERROR, f"{exchange.method}: the handler was cancelled"))
-        except Exception as error:
+        except (KeyboardInterrupt, GeneratorExit):
+            raise
+        except BaseException as error:
             self._fail(exchange, error)
 
-    def _fail(self, exchange: Exchange, error: Exception) -> None:
+    def _fail(self, exchange: Exchange, error: BaseException) -> None:
         """An ``RpcError`` is the answer; anything else is a fault of ours: its details go to the log alone."""
-        if not isinstance(error, RpcError):
+        if isinstance(error, asyncio.CancelledError):
+            error = RpcError(codes.INTERNAL_ERROR, f"{exchange.method}: the handler was cancelled")
+        elif not isinstance(error, RpcError):
             logging.getLogger("mcpcore").error("%s failed", exchange, exc_info=error)
             side = "server" if self.peer.server else "client"
             text = f"{exchange.method[:200]}: internal error; the {side}'s log has the details"
@@ -288,7 +302,7 @@ class Runner(asyncio.Protocol):
         if exchange.on_cancel is not None:
             exchange.on_cancel()
         if exchange.task is not None:
-            exchange.task.cancel()
+            self._stop(exchange.task)
 
     # -- writing -------------------------------------------------------------------------------------------------------
 
@@ -366,7 +380,7 @@ class Runner(asyncio.Protocol):
     async def close(self) -> None:
         """Cancel what runs, end open streams, flush, close. Idempotent."""
         for task in set(self.tasks):
-            task.cancel()
+            self._stop(task)
         if self.tasks:
             await asyncio.wait(set(self.tasks), timeout=1.0)
         if self.lost is None:
