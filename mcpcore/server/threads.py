@@ -78,6 +78,8 @@ class Workers:
 
 
 def _carry_out(future: asyncio.Future[Any], function: Callable[[], Any]) -> None:
+    if future.done():  # cancelled while it queued
+        return
     loop = future.get_loop()
     result: Any = None
     fault: BaseException | None = None
