@@ -165,9 +165,8 @@ class _Facts:
         """Strictly increasing: a value that is not above the last one is dropped (basic/patterns/progress)."""
         exchange = self._exchange
         token = exchange.meta.get(PROGRESS_TOKEN) if exchange.meta else None
-        for value in (progress, total):
-            if value is not None and not (isinstance(value, int | float) and math.isfinite(value)):
-                raise UsageError("ctx.progress: progress and total must be finite numbers")
+        if not _is_number(progress) or not (total is None or _is_number(total)):
+            raise UsageError("ctx.progress: progress and total must be finite numbers")
         if (type(token) is not int and type(token) is not str) or self.replaying or not exchange.open:
             return
         if exchange.progress is not None and progress <= exchange.progress:
@@ -180,6 +179,10 @@ class _Facts:
         if message is not None and exchange.revision.progress_message:
             params["message"] = message
         self._emit(_send_progress, exchange, params)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and type(value) is not bool and math.isfinite(value)
 
 
 def _send_progress(exchange: Exchange, params: dict[str, Any]) -> None:
