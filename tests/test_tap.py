@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from mcpcore import Client, Context, Server, tap
+from mcpcore import Client, Context, Server
 from mcpcore.errors import RpcError, UsageError
 from mcpcore.tap import Recording, Tap, replay_client, replay_server, tap_from_environment
 from mcpcore.testing import FakeClock, ScriptedPeer
@@ -105,7 +105,7 @@ def test_a_full_disk_ends_the_recording_and_not_the_conversation(
 
     write = Tap(tmp_path / "wire.jsonl")
     with monkeypatch.context() as patch, caplog.at_level(logging.WARNING):
-        patch.setattr(tap.os, "write", refuse)
+        patch.setattr("mcpcore.tap.os.write", refuse)
         write("in", b"1")
         write("in", b"2")
     assert [record.message for record in caplog.records if "the recording ends here" in record.message]
@@ -238,12 +238,23 @@ def result(id: Any, **members: Any) -> dict[str, Any]:
 # -- reading -------------------------------------------------------------------------------------------------------
 
 
-def test_a_conversation_recorded_by_both_sides_counts_once(
+def test_a_client_and_a_server_record_what_they_say(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, revision: str
 ) -> None:
-    recording = record(tmp_path / "wire.jsonl", monkeypatch, revision)
+    record(tmp_path / "wire.jsonl", monkeypatch, revision)
     assert len({line["conn"] for line in lines(tmp_path / "wire.jsonl")}) == 2
-    assert len(recording.conversations) == 1
+
+
+def test_a_conversation_recorded_by_both_sides_counts_once(tmp_path: Path) -> None:
+    client, server, other = (Tap(tmp_path / "wire.jsonl") for _ in range(3))
+    call, answer = json.dumps(request(1, "tools/list")).encode(), json.dumps(result(1, tools=[])).encode()
+    client("out", call)
+    server("in", call)
+    server("out", answer)
+    client("in", answer)
+    other("in", json.dumps(request(1, "prompts/list")).encode())
+    conversations = Recording.load(tmp_path / "wire.jsonl").conversations
+    assert [[entry.method for entry in one.entries] for one in conversations] == [["tools/list"], ["prompts/list"]]
 
 
 BROKEN = {
@@ -286,7 +297,7 @@ def test_a_client_hears_from_the_recording_what_it_heard_from_the_server(
 
     async def main() -> list[Any]:
         async with _client(replay_server(recording), revision) as client:
-            assert client.server_info.name == "recorded"
+            assert client.server_info is not None and client.server_info.name == "recorded"
             return await a_conversation(client)
 
     assert asyncio.run(main()) == SAID

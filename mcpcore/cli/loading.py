@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from mcpcore.errors import UsageError
 
@@ -24,13 +24,40 @@ __all__ = ["load_server"]
 def load_server(address: str) -> Server:
     """The server at ``file.py``, ``file.py:name``, ``module`` or ``module:name``.
 
-    What the module prints meanwhile goes to stderr: stdout is the wire. Raises ``UsageError`` that says what was
-    looked for and what is there; what the module's own code raises comes through.
+    What the module prints meanwhile goes to stderr: stdout is the wire. Where it runs a server while it is loaded,
+    loading ends there, and that is the server. Raises ``UsageError`` that says what was looked for and what is there;
+    what the module's own code raises comes through.
     """
     place, name = _parts(address)
-    with _stdout_on_stderr():
-        module = _module(place)
+    with _stdout_on_stderr(), _running_caught():
+        try:
+            module = _module(place)
+        except _Ran as ran:
+            return ran.server
         return _named(module, name, place) if name else _only(module, place)
+
+
+class _Ran(BaseException):
+    """Stands where the process would have begun to serve; no ``except Exception`` stops it."""
+
+    def __init__(self, server: Server) -> None:
+        super().__init__()
+        self.server = server
+
+
+@contextlib.contextmanager
+def _running_caught() -> Iterator[None]:
+    from mcpcore import Server
+
+    def run(server: Server, transport: str = "stdio") -> NoReturn:
+        raise _Ran(server)
+
+    original = Server.run
+    setattr(Server, "run", run)  # noqa: B010  # no assignment: the type of a method is no type for a variable
+    try:
+        yield
+    finally:
+        setattr(Server, "run", original)  # noqa: B010
 
 
 def _parts(address: str) -> tuple[str, str]:

@@ -32,10 +32,10 @@ async def probe(target: Any, options: dict[str, Any], output: Output) -> int:
     async with Client(target, **options) as client:
         connected = perf_counter() - began
         round_trips = [await _round_trip(client) for _ in range(_ROUND_TRIPS)]
-        revision = str(client.revision)
+        revision, info = str(client.revision), client.server_info
         listed = await _listed(client) if BY_NAME[revision].modern else set()
         found: dict[str, Any] = {
-            "serverInfo": to_wire(client.server_info),
+            "serverInfo": None if info is None else to_wire(info),
             "capabilities": to_wire(client.server_capabilities),
             "instructions": client.instructions,
         }
@@ -54,7 +54,7 @@ async def probe(target: Any, options: dict[str, Any], output: Output) -> int:
     if output.as_json:
         output.document(found)
     else:
-        output.text(_text(found))
+        output.text(_text(render.identity(info), found))
     return 0
 
 
@@ -96,10 +96,10 @@ async def _handshake(target: Any, options: dict[str, Any], revision: str) -> set
         return set()
 
 
-def _text(found: dict[str, Any]) -> str:
-    info, trip = found["serverInfo"], found["roundTripSeconds"]
+def _text(name: str, found: dict[str, Any]) -> str:
+    trip = found["roundTripSeconds"]
     rows = [
-        ("server", f"{info['name']} {info['version']}"),
+        ("server", name),
         ("era", found["era"]),
         ("revisions", ", ".join(found["revisions"])),
         ("spoken now", found["revision"]),
@@ -112,7 +112,7 @@ def _text(found: dict[str, Any]) -> str:
     ]
     if found["instructions"]:
         rows.append(("instructions", found["instructions"]))
-    return "\n".join(render.table(rows, indent=""))
+    return "\n".join(f"{name:<14}{value}" for name, value in rows)
 
 
 def _capability(name: str, settings: Any) -> str:

@@ -12,9 +12,20 @@ from typing import TYPE_CHECKING, Any, TextIO
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from mcpcore.types import ContentBlock, Prompt, PromptMessage, Tool, ToolResult
+    from mcpcore.types import ContentBlock, Implementation, Prompt, PromptMessage, Tool, ToolResult
 
-__all__ = ["blocks", "messages", "pretty", "printable", "prompt_line", "size", "table", "tool_line", "tool_result"]
+__all__ = [
+    "blocks",
+    "identity",
+    "messages",
+    "pretty",
+    "printable",
+    "prompt_line",
+    "size",
+    "table",
+    "tool_line",
+    "tool_result",
+]
 
 _KEPT = {ord("\n"), ord("\t")}
 _CONTROLS = {code: f"\\x{code:02x}" for code in [*range(0x20), *range(0x7F, 0xA0)] if code not in _KEPT}
@@ -32,9 +43,10 @@ def pretty(value: Any) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False)
 
 
-def table(rows: Iterable[tuple[str, ...]], indent: str = "  ") -> list[str]:
-    """Rows in aligned columns. On a terminal a row is one line; the last column is cut where it would not fit."""
-    listed = [tuple(_first_line(cell) for cell in row) for row in rows]
+def table(rows: Iterable[tuple[str, ...]]) -> list[str]:
+    """Rows in aligned columns. On a terminal a row is one line; it is cut where it would not fit."""
+    columns = [column for column in zip(*rows, strict=True) if any(column)]
+    listed = [tuple(_first_line(cell) for cell in row) for row in zip(*columns, strict=True)]
     if not listed:
         return []
     widths = [min(max(len(row[column]) for row in listed), 48) for column in range(len(listed[0]) - 1)]
@@ -42,9 +54,14 @@ def table(rows: Iterable[tuple[str, ...]], indent: str = "  ") -> list[str]:
     lines = []
     for row in listed:
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
-        line = (indent + "  ".join([*cells, row[-1]])).rstrip()
+        line = ("  " + "  ".join([*cells, row[-1]])).rstrip()
         lines.append(line if not limit or len(line) <= limit else line[: limit - 1] + "…")
     return lines
+
+
+def identity(info: Implementation | None) -> str:
+    """A server's name and version."""
+    return "a server without a name" if info is None else f"{info.name} {info.version}"
 
 
 def tool_line(tool: Tool) -> tuple[str, str]:

@@ -127,8 +127,14 @@ async def _list(client: Client, arguments: argparse.Namespace, output: Output) -
     templates = await client.list_resource_templates() if can.resources is not None else []
     prompts = await client.list_prompts() if can.prompts is not None else []
     if output.as_json:
-        found = {"tools": tools, "resources": resources, "resourceTemplates": templates, "prompts": prompts}
-        head = {"revision": str(client.revision), "serverInfo": to_wire(client.server_info)}
+        found: dict[str, list[Any]] = {
+            "tools": tools,
+            "resources": resources,
+            "resourceTemplates": templates,
+            "prompts": prompts,
+        }
+        info = client.server_info
+        head = {"revision": str(client.revision), "serverInfo": None if info is None else to_wire(info)}
         output.document({**head, **{kind: [to_wire(item) for item in items] for kind, items in found.items()}})
         return OK
     sections: dict[str, list[tuple[str, ...]]] = {
@@ -139,7 +145,7 @@ async def _list(client: Client, arguments: argparse.Namespace, output: Output) -
         ],
         "Prompts": [render.prompt_line(prompt) for prompt in prompts],
     }
-    lines = [f"{client.server_info.name} {client.server_info.version} ({client.revision})"]
+    lines = [f"{render.identity(client.server_info)} ({client.revision})"]
     for title, rows in sections.items():
         if rows:
             lines += ["", title, *render.table(rows)]

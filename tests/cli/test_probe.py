@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -31,7 +32,7 @@ def test_a_probe_tells_the_era_and_every_revision(case: str, spawn: Run, server:
 
 
 def test_a_probe_tells_people_what_the_server_can_do_and_how_long_it_takes(run: Run, server: str) -> None:
-    lines = dict(line.split("  ", 1) for line in run("probe", "--revision", "2025-11-25", server).out.splitlines())
+    lines = dict(re.split(" {2,}", line) for line in run("probe", "--revision", "2025-11-25", server).out.splitlines())
     assert lines["server"].strip() == "shown 1.2"
     assert lines["era"].strip() == "legacy"
     assert "resources (subscribe, listChanged)" in lines["capabilities"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+from typing import Any
 
 import pytest
 
@@ -41,6 +42,10 @@ def test_columns_are_aligned_and_cells_are_one_line() -> None:
     assert render.table([]) == []
 
 
+def test_a_column_without_anything_in_it_is_left_out() -> None:
+    assert render.table([("a", "", "x"), ("b", "", "y")]) == ["  a  x", "  b  y"]
+
+
 def test_one_long_cell_does_not_push_the_others_away() -> None:
     lines = render.table([("x" * 200, "one"), ("y", "two")])
     assert lines[0] == "  " + "x" * 200 + "  one"
@@ -69,7 +74,7 @@ def test_a_prompt_is_shown_with_its_arguments() -> None:
     assert render.prompt_line(prompt) == ("p(a, b?)", "")
 
 
-CONTENT = {
+CONTENT: dict[str, tuple[Any, str]] = {
     "text": (TextContent(text="hi"), "hi"),
     "image": (ImageContent(data="AAAA", mime_type="image/png"), "[image: image/png, 3 bytes; --json shows it]"),
     "audio": (AudioContent(data="AAAA", mime_type="audio/wav"), "[audio: audio/wav, 3 bytes; --json shows it]"),

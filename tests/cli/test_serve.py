@@ -65,6 +65,14 @@ def test_the_main_block_of_a_file_does_not_run(spawn: Run, tmp_path: Path) -> No
     assert spawn("run", str(tmp_path / "main.py"), stdin=OPENING).status == 0
 
 
+def test_a_file_that_runs_its_server_while_it_is_loaded_is_served_all_the_same(spawn: Run, tmp_path: Path) -> None:
+    text = "from mcpcore import Server\nother, server = Server('other'), Server('x')\n"
+    text += "try:\n    server.run()\nexcept Exception:\n    pass\nraise SystemExit(5)\n"
+    (tmp_path / "unguarded.py").write_text(text, encoding="utf-8")
+    ran = spawn("run", str(tmp_path / "unguarded.py"), stdin=OPENING)
+    assert ran.status == 0 and name_of(ran) == "x"
+
+
 def test_revisions_restrict_the_server(spawn: Run, server: str) -> None:
     ran = spawn("run", server, "--revisions", "2025-03-26,2024-11-05", stdin=OPENING)
     assert json.loads(ran.out.splitlines()[0])["result"]["protocolVersion"] == "2025-03-26"
