@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from mcpcore.core.limits import Limits
 from mcpcore.errors import UsageError
-from mcpcore.server import completion, prompts, providers, registration, resources
+from mcpcore.server import completion, prompts, providers, resources
 from mcpcore.server.asking import Replay, Straight
 from mcpcore.server.catalogue import Catalogue
 from mcpcore.server.handlers import Handler
@@ -141,7 +141,9 @@ class Server(Hosting):
         plain function; ``single_use``: take each ``requestState`` once. Raises ``UsageError``.
         Specification: https://modelcontextprotocol.io/specification/2026-07-28/server/tools
         """
-        registered = registration.make_tool(self, fn, **options)
+        from mcpcore.server.registration import make_tool  # with all that reads signatures
+
+        registered = make_tool(self, fn, **options)
         self.tools.add(registered.definition.name, registered.definition, registered)
         self._changed("tools")
         return registered.definition
@@ -163,7 +165,9 @@ class Server(Hosting):
         variables of a template (RFC 6570) are parameters of ``fn``. Raises ``UsageError``.
         Specification: https://modelcontextprotocol.io/specification/2026-07-28/server/resources
         """
-        registered = registration.make_resource(self, uri, fn, **options)
+        from mcpcore.server.registration import make_resource  # with all that reads signatures
+
+        registered = make_resource(self, uri, fn, **options)
         if isinstance(registered, RegisteredTemplate):
             self.templates.add(uri, registered.definition, registered)
         else:
@@ -195,7 +199,9 @@ class Server(Hosting):
         Its parameters are the prompt's arguments, strings on the wire, converted to the annotated types.
         Specification: https://modelcontextprotocol.io/specification/2026-07-28/server/prompts
         """
-        registered = registration.make_prompt(self, fn, **options)
+        from mcpcore.server.registration import make_prompt  # with all that reads signatures
+
+        registered = make_prompt(self, fn, **options)
         self.prompts.add(registered.definition.name, registered.definition, registered)
         self._changed("prompts")
         return registered.definition

@@ -22,8 +22,8 @@ from mcpcore.jsonrpc.codec import encode
 from mcpcore.server.context import Context, SyncContext
 from mcpcore.server.results import error_result, tool_result
 from mcpcore.server.running import Kind, kind_of
+from mcpcore.server.schema import ArgumentError, OutputError
 from mcpcore.server.sealing import SpentFull, tag_and_expiry
-from mcpcore.server.signature import ArgumentError, OutputError
 from mcpcore.server.threads import Workers
 from mcpcore.spec import codes
 from mcpcore.types import InputRequired, ToolResult
