@@ -90,9 +90,9 @@ class Toy:
         """What the client sent so far: these requests or notifications, or its answers (``None``)."""
         return [message for message in self.received if message.get("method") == method]
 
-    async def seen(self, method: str | None, count: int = 1) -> Message:
+    async def seen(self, method: str | None, count: int = 1, seconds: float = 5) -> Message:
         """Wait until so many have come; the last of them."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(seconds):
             while len(self.sent(method)) < count:
                 news: asyncio.Future[None] = asyncio.get_running_loop().create_future()
                 self._news.append(news)
