@@ -258,6 +258,16 @@ def test_a_scripted_peer_has_one_connection_at_a_time() -> None:
     _pair(body)
 
 
+def test_a_flood_that_nobody_reads_ends_the_connection() -> None:
+    async def body(one: ScriptedPeer, other: ScriptedPeer) -> None:
+        one.say(b"1\n" * 10_001)
+        await one.expect_end()
+        assert len(other.received) == 10_000
+
+    with pytest.raises(AssertionError, match="nobody reads them"):
+        _pair(body)
+
+
 def test_saying_something_before_a_connection_is_an_error_that_tells_the_remedy() -> None:
     with pytest.raises(UsageError, match="not connected"):
         ScriptedPeer().say({})

@@ -88,7 +88,7 @@ def _parser(name: str) -> _Parser:
 
 def _talking(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout, errors as JSON on stderr")
-    parser.add_argument("-v", "--verbose", action="store_true", help="show what the server writes to its stderr")
+    parser.add_argument("-v", "--verbose", action="store_true", help="show the server's stderr, and its debug messages")
     parser.add_argument("--revision", metavar="DATE", help="speak this protocol revision only, such as 2025-11-25")
     parser.add_argument("--timeout", metavar="SECONDS", type=_seconds, help="the longest that one request may take")
     parser.epilog = "TARGET is the command that starts the server; it inherits the environment."

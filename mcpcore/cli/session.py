@@ -81,7 +81,12 @@ def target_of(words: list[str]) -> str | list[str]:
 def client_options(arguments: argparse.Namespace) -> dict[str, Any]:
     from mcpcore.cli.terminal import answers
 
-    options: dict[str, Any] = {"name": "mcpcore-cli", "inherit_env": "all", "log": _show_log, **answers()}
+    options: dict[str, Any] = {
+        "name": "mcpcore-cli",
+        "inherit_env": "all",
+        "log": _show_log_of(arguments.verbose),
+        **answers(),
+    }
     if sys.stderr.isatty() and not arguments.json:
         options["progress"] = _show_progress
     if arguments.revision is not None:
@@ -102,6 +107,18 @@ class _Audible:
         from mcpcore.transports.process import spawn
 
         return await spawn(protocol, self._command, inherit_env="all", stderr_echo=sys.stderr)
+
+
+def _show_log_of(verbose: bool) -> Callable[[Any], None]:
+    from mcpcore.spec.meta import SEVERITY
+
+    shown = {level for level, rank in SEVERITY.items() if verbose or rank >= SEVERITY["info"]}
+
+    def show(message: Any) -> None:
+        if message.level in shown or message.level not in SEVERITY:
+            _show_log(message)
+
+    return show
 
 
 def _show_log(message: Any) -> None:

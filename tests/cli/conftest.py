@@ -47,6 +47,7 @@ async def escape() -> str:
 async def talk(ctx: Context) -> str:
     print("heard on stderr", file=sys.stderr)
     await ctx.info("a log message")
+    await ctx.debug("a detail")
     return "done"
 
 @server.tool

@@ -113,9 +113,11 @@ def test_completions_come_one_a_line(run: Run, server: str) -> None:
     assert json.loads(run("complete", "greet", "tone", "--json", server).out)["values"] == ["plain", "pompous", "warm"]
 
 
-def test_log_messages_go_to_stderr(run: Run, server: str) -> None:
-    ran = run("call", "talk", "--revision", "2025-11-25", server)
-    assert ran.out == "done\n" and "[info] a log message" in ran.err
+@pytest.mark.parametrize("era", ERAS)
+def test_log_messages_go_to_stderr_and_details_where_they_are_asked_for(run: Run, server: str, era: str) -> None:
+    ran = run("call", "talk", "--revision", ERAS[era], server)
+    assert ran.out == "done\n" and "[info] a log message" in ran.err and "detail" not in ran.err
+    assert "[debug] a detail" in run("call", "talk", "--verbose", "--revision", ERAS[era], server).err
 
 
 def test_verbose_shows_what_the_server_writes_to_stderr(run: Run, server: str) -> None:
