@@ -47,10 +47,12 @@ def read_metadata(metadata: Iterable[Any]) -> Metadata:
         elif isinstance(item, type) and issubclass(item, Header):
             raise UsageError('Header needs the name of the header: Annotated[str, Header("Region")]')
         elif is_field_info(item):
+            if item.alias is not None:
+                raise UsageError(f"Field(alias={item.alias!r}) renames nothing here; rename the parameter or member itself")
             _read_attributes(item, result)
             inner = read_metadata(item.metadata)
             result.bounds = result.bounds.merged(inner.bounds)
-            result.foreign = result.foreign or inner.foreign
+            result.foreign = result.foreign or inner.foreign or item.discriminator is not None
             result.borrowed = True
         elif isinstance(item, msgspec.Meta) or origin in ("annotated_types", "pydantic"):
             known = _read_attributes(item, result)

@@ -16,18 +16,36 @@ from mcpcore.server.schema import Definitions, Mismatch, Schema, Shape
 
 __all__ = ["dump", "is_pydantic", "pydantic_encoder", "pydantic_shape"]
 
-# pydantic's words for a bound -> the keyword of JSON Schema, and the words of an error
+# kind of error -> the member of its context that is the model's own, the keyword of JSON Schema, the words of an error
 LIMITS = {
-    "ge": ("minimum", "at least {}"),
-    "gt": ("exclusiveMinimum", "above {}"),
-    "le": ("maximum", "at most {}"),
-    "lt": ("exclusiveMaximum", "below {}"),
-    "multiple_of": ("multipleOf", "a multiple of {}"),
-    "min_length": ("minLength", "length at least {}"),
-    "max_length": ("maxLength", "length at most {}"),
-    "pattern": ("pattern", "text matching {}"),
-    "expected": ("enum", "{}"),
-    "expected_tags": ("enum", "one of {}"),
+    "greater_than_equal": ("ge", "minimum", "at least {}"),
+    "greater_than": ("gt", "exclusiveMinimum", "above {}"),
+    "less_than_equal": ("le", "maximum", "at most {}"),
+    "less_than": ("lt", "exclusiveMaximum", "below {}"),
+    "multiple_of": ("multiple_of", "multipleOf", "a multiple of {}"),
+    "string_too_short": ("min_length", "minLength", "length at least {}"),
+    "string_too_long": ("max_length", "maxLength", "length at most {}"),
+    "too_short": ("min_length", "minItems", "at least {} items"),
+    "too_long": ("max_length", "maxItems", "at most {} items"),
+    "string_pattern_mismatch": ("pattern", "pattern", "text matching {}"),
+    "literal_error": ("expected", "enum", "{}"),
+    "enum": ("expected", "enum", "{}"),
+    "union_tag_invalid": ("expected_tags", "enum", "one of {}"),
+}
+# the first word of a kind of error -> the JSON type that was expected
+TYPES = {
+    "model": "object",
+    "dataclass": "object",
+    "dict": "object",
+    "mapping": "object",
+    "list": "array",
+    "tuple": "array",
+    "set": "array",
+    "int": "integer",
+    "float": "number",
+    "bool": "boolean",
+    "string": "string",
+    "none": "null",
 }
 SCHEMA_MEMBERS = ("properties", "$defs", "patternProperties", "dependentSchemas")
 DATA_MEMBERS = ("default", "const", "enum", "examples")
@@ -97,16 +115,19 @@ def dump(value: Any) -> Any:
 
 
 def _mismatch(error: Mapping[str, Any], schema: Schema, value: Any) -> Mismatch:
-    context = error.get("ctx", {})
+    """The first of pydantic's errors, in words that are the model's or ours."""
     kind = error["type"]
-    for name, (keyword, words) in LIMITS.items():
-        if name in context:
-            mismatch = Mismatch(words.format(context[name]), keyword)
-            break
+    if kind in LIMITS:
+        name, keyword, words = LIMITS[kind]
+        mismatch = Mismatch(words.format(error["ctx"][name]), keyword)
+    elif kind == "missing":
+        mismatch = Mismatch("a value", "required", "Missing")
+    elif kind == "extra_forbidden":
+        mismatch = Mismatch("only the members of its schema", "additionalProperties", "Unknown")
+    elif kind in ("value_error", "assertion_error"):
+        mismatch = Mismatch("a value that the model accepts", "not")
     else:
-        keyword = {"missing": "required", "extra_forbidden": "additionalProperties"}.get(kind, "type")
-        problem = {"missing": "Missing", "extra_forbidden": "Unknown"}.get(kind, "Invalid")
-        mismatch = Mismatch(_words(kind, schema), keyword, problem)
+        mismatch = Mismatch(TYPES.get(kind.partition("_")[0]) or kind.replace("_", " "), "type")
     for step in reversed(_steps(error["loc"], value, _names(schema), kind)):
         mismatch.at(step)
     return mismatch
@@ -125,16 +146,6 @@ def _steps(location: Sequence[str | int], value: Any, ours: set[str], kind: str)
         elif kind == "missing" and step in ours:
             steps.append(step)
     return steps[:-1] if kind == "extra_forbidden" else steps
-
-
-def _words(kind: str, schema: Schema) -> str:
-    if kind == "missing":
-        return "a value"
-    if kind == "extra_forbidden":
-        return "only the members of its schema"
-    if kind in ("value_error", "assertion_error"):
-        return "a value that the model accepts"
-    return kind.removesuffix("_type").removesuffix("_parsing").replace("_", " ")
 
 
 def _names(value: Any) -> set[str]:

@@ -23,6 +23,8 @@ MAX_SCHEMA_DEPTH = 100
 """Levels of nesting in one schema; real ones have five."""
 MAX_SUBSCHEMAS = 10_000
 """Objects and arrays in one schema: compiling it costs microseconds for each."""
+MAX_VALUE_DEPTH = 1_000
+"""Levels of a value whose schema may follow it down: the validator recurses, and its stack ends at some thousands."""
 MAX_BACKTRACKING = 100_000
 """Steps of one pattern with look-around or back-references on one string; other patterns run in linear time."""
 
@@ -34,6 +36,7 @@ DIALECTS = {
     "http://json-schema.org/draft-04/schema": "Draft4Validator",
 }
 DEFAULT_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 
 Validate = Callable[[Any], None]
 """Raises ``Mismatch`` for a value that the schema does not admit."""
@@ -86,7 +89,11 @@ def validator(schema: Any, what: str) -> Validate:
     compiled = _compile(schema, what)
     ours = frozenset(name for properties in _properties(schema) for name in properties)
 
+    recursive = _has_references(schema)
+
     def validate(value: Any) -> None:
+        if recursive and _is_deeper(value, MAX_VALUE_DEPTH):
+            raise Mismatch(f"a value of at most {MAX_VALUE_DEPTH} levels", "maxDepth")
         try:
             if compiled.is_valid(value):
                 return
@@ -128,31 +135,36 @@ def _why(error: Exception) -> str:
     return f"the schema is not valid at {path}: {message}" if path else f"the schema is not valid: {message}"
 
 
-def _check_size(schema: Schema, what: str) -> None:
-    pending: list[tuple[Any, int]] = [(schema, 1)]
-    count = 0
+def _parts(value: Any) -> Iterator[tuple[Any, int]]:
+    """Every object and array in a JSON value, with its depth."""
+    pending = [(value, 1)]
     while pending:
-        value, depth = pending.pop()
-        if not isinstance(value, dict | list):
-            continue
-        count += 1
+        one, depth = pending.pop()
+        if isinstance(one, dict | list):
+            yield one, depth
+            pending += [(item, depth + 1) for item in (one.values() if isinstance(one, dict) else one)]
+
+
+def _is_deeper(value: Any, limit: int) -> bool:
+    return any(depth > limit for _, depth in _parts(value))
+
+
+def _check_size(schema: Schema, what: str) -> None:
+    for count, (_, depth) in enumerate(_parts(schema), start=1):
         if count > MAX_SUBSCHEMAS or depth > MAX_SCHEMA_DEPTH:
             limits = f"{MAX_SUBSCHEMAS} parts and {MAX_SCHEMA_DEPTH} levels"
             raise UsageError(f"{what}: the schema is too large; the limits are {limits}")
-        pending += [(item, depth + 1) for item in (value.values() if isinstance(value, dict) else value)]
 
 
-def _properties(value: Any) -> Iterator[Mapping[str, Any]]:
+def _has_references(schema: Schema) -> bool:
+    return any(not part.keys().isdisjoint(REFERENCES) for part, _ in _parts(schema) if isinstance(part, dict))
+
+
+def _properties(schema: Schema) -> Iterator[Mapping[str, Any]]:
     """Every ``properties`` of the schema: it says these names itself, all other names in a path are the peer's."""
-    pending = [value]
-    while pending:
-        one = pending.pop()
-        if isinstance(one, dict):
-            if isinstance(one.get("properties"), dict):
-                yield one["properties"]
-            pending += one.values()
-        elif isinstance(one, list):
-            pending += one
+    for part, _ in _parts(schema):
+        if isinstance(part, dict) and isinstance(part.get("properties"), dict):
+            yield part["properties"]
 
 
 def _known_members(schema: Any, path: Sequence[str | int]) -> str:
