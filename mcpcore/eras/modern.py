@@ -182,8 +182,10 @@ class ModernServer:
         subscriptions page wants (2026-07-28, patterns/subscriptions#graceful-closure)."""
         for listener in list(self._listeners.values()):
             exchange = listener.exchange
-            exchange.notify("notifications/cancelled", {"requestId": exchange.id, "reason": "the server is closing"})
-            peer.answer(exchange, {"_meta": {SUBSCRIPTION_ID: exchange.id}})
+            meta = {SUBSCRIPTION_ID: exchange.id}
+            params = {"_meta": meta, "requestId": exchange.id, "reason": "the server is closing"}
+            exchange.notify("notifications/cancelled", params)
+            peer.answer(exchange, {"_meta": meta})
         self._listeners.clear()
 
     # -- built-in methods ----------------------------------------------------------------------------------------------
