@@ -10,9 +10,9 @@ then every five seconds.
 from __future__ import annotations
 
 import asyncio
-import functools
 import uuid
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -40,7 +40,8 @@ ROOT = "file:///test/root"
 WATCHED = "demo://resource/dynamic/text/1"
 SECONDS = 60.0
 
-Visit = Callable[["Visitor"], Awaitable[Any]]
+Action = Callable[["Visitor"], Awaitable[Any]]
+ACTIONS: dict[str, Action] = {}
 
 
 class Visitor:
@@ -73,14 +74,141 @@ class Visitor:
         return [ROOT]
 
 
-def visit(case: ServerCase, action: Visit) -> Any:
-    """Connects, acts, closes; the server must be gone afterwards."""
+def action(function: Action) -> Action:
+    ACTIONS[function.__name__] = function
+    return function
+
+
+def calling(name: str, arguments: dict[str, Any] | None = None) -> Action:
+    return lambda visitor: visitor.client.call_tool(name, arguments)
+
+
+ACTIONS |= {
+    "echo": calling("echo", {"message": "höi"}),
+    "sum": calling("get-sum", {"a": 2, "b": 3}),
+    "image": calling("get-tiny-image"),
+    "annotated": calling("get-annotated-message", {"messageType": "error"}),
+    "links": calling("get-resource-links", {"count": 2}),
+    "reference": calling("get-resource-reference", {"resourceType": "Blob", "resourceId": 1}),
+    "unknown_tool": calling("no-such-tool"),
+    "wrong_argument": calling("get-sum", {"a": "two"}),
+    "sampling": calling("trigger-sampling-request", {"prompt": "Hello", "maxTokens": 10}),
+    "elicitation": calling("trigger-elicitation-request"),
+}
+
+
+@action
+async def facts(visitor: Visitor) -> tuple[str, str]:
+    assert visitor.client.server_info is not None
+    return str(visitor.client.revision), visitor.client.server_info.name
+
+
+@action
+async def tool_names(visitor: Visitor) -> set[str]:
+    return {tool.name for tool in await visitor.client.list_tools()}
+
+
+@action
+async def structured(visitor: Visitor) -> Any:
+    return await visitor.client.call_tool("get-structured-content", {"location": "Chicago"})
+
+
+@action
+async def progress(visitor: Visitor) -> list[tuple[float, float | None]]:
+    seen: list[Progress] = []
+    arguments = {"duration": 0.3, "steps": 3}
+    await visitor.client.call_tool("trigger-long-running-operation", arguments, progress=seen.append)
+    return [(step.progress, step.total) for step in seen]
+
+
+@action
+async def roots(visitor: Visitor) -> str:
+    await visitor.roots_asked.wait()
+    text: str = (await visitor.client.call_tool("get-roots-list")).text
+    return text
+
+
+@action
+async def prompt_names(visitor: Visitor) -> set[str]:
+    return {prompt.name for prompt in await visitor.client.list_prompts()}
+
+
+@action
+async def filled_prompt(visitor: Visitor) -> Any:
+    return (await visitor.client.get_prompt("args-prompt", {"city": "Oslo"})).messages[0].content
+
+
+@action
+async def completions(visitor: Visitor) -> tuple[list[str], list[str], list[str]]:
+    client, prompt = visitor.client, PromptRef("completable-prompt")
+    departments = await client.complete(prompt, "department", "E")
+    people = await client.complete(prompt, "name", "", context={"department": departments.values[0]})
+    template = TemplateRef("demo://resource/dynamic/text/{resourceId}")
+    return departments.values, people.values, (await client.complete(template, "resourceId", "3")).values
+
+
+@action
+async def template_uris(visitor: Visitor) -> set[str]:
+    return {template.uri_template for template in await visitor.client.list_resource_templates()}
+
+
+@action
+async def contents(visitor: Visitor) -> list[Any]:
+    uris = ("demo://resource/dynamic/text/7", "demo://resource/dynamic/blob/7")
+    return [(await visitor.client.read_resource(uri)).contents[0] for uri in uris]
+
+
+@action
+async def unknown_resource(visitor: Visitor) -> int | None:
+    try:
+        await visitor.client.read_resource("demo://no/such/thing")
+    except RpcError as refused:
+        return refused.code
+    return None
+
+
+@action
+async def update(visitor: Visitor) -> str:
+    async with visitor.client.listen(uris=[WATCHED]) as events:
+        await visitor.client.call_tool("toggle-subscriber-updates")
+        async for event in events:
+            return str(event.uri)
+    raise AssertionError("the stream ended")
+
+
+@dataclass
+class Visited:
+    """What came of each action: its result, or the exception it ended with; and what the server asked."""
+
+    speaks: str
+    outcomes: dict[str, Any]
+    asked: list[str]
+
+    def __getitem__(self, name: str) -> Any:
+        outcome = self.outcomes[name]
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    def needs(self, revision: str) -> None:
+        if self.speaks < revision:
+            pytest.skip(f"came with {revision}")
+
+
+def visit(case: ServerCase) -> Visited:
+    """Connects, does everything, closes; the server must be gone afterwards."""
     tag = uuid.uuid4().hex
 
-    async def go() -> Any:
+    async def go() -> Visited:
         visitor = Visitor(case, tag)
+        visited = Visited(case.speaks, {}, visitor.asked)
         async with asyncio.timeout(SECONDS), visitor.client:
-            return await action(visitor)
+            for name, act in ACTIONS.items():
+                try:
+                    visited.outcomes[name] = await act(visitor)
+                except Exception as error:
+                    visited.outcomes[name] = error
+        return visited
 
     try:
         return asyncio.run(go())
@@ -91,164 +219,101 @@ def visit(case: ServerCase, action: Visit) -> Any:
 
 
 @pytest.fixture(scope="module", params=CASES, ids=str)
-def at(request: pytest.FixtureRequest) -> Callable[[Visit], Any]:
+def visited(request: pytest.FixtureRequest) -> Visited:
     try:
         peers.install("server-everything")
     except peers.InstallFailed as failure:
         reason = str(failure)
     else:
-        return functools.partial(visit, request.param)
+        return visit(request.param)
     pytest.fail(reason, pytrace=False)
 
 
-def calling(name: str, arguments: dict[str, Any] | None = None) -> Visit:
-    return lambda visitor: visitor.client.call_tool(name, arguments)
+def test_the_revision_is_the_pinned_or_the_newest_it_knows(visited: Visited) -> None:
+    assert visited["facts"] == (visited.speaks, "mcp-servers/everything")
 
 
-def test_the_revision_is_the_pinned_or_the_newest_it_knows(request: pytest.FixtureRequest, at: Any) -> None:
-    async def look(visitor: Visitor) -> tuple[str, str]:
-        assert visitor.client.server_info is not None
-        return str(visitor.client.revision), visitor.client.server_info.name
-
-    case: ServerCase = request.node.callspec.params["at"]
-    assert at(look) == (case.speaks, "mcp-servers/everything")
+def test_echo_and_sum(visited: Visited) -> None:
+    assert visited["echo"].text == "Echo: höi"
+    assert "5" in visited["sum"].text
 
 
-def test_echo_and_sum(at: Any) -> None:
-    assert at(calling("echo", {"message": "höi"})).text == "Echo: höi"
-    assert "5" in at(calling("get-sum", {"a": 2, "b": 3})).text
+def test_an_image_between_texts(visited: Visited) -> None:
+    assert [type(block) for block in visited["image"].content] == [TextContent, ImageContent, TextContent]
 
 
-def test_an_image_between_texts(at: Any) -> None:
-    content = at(calling("get-tiny-image")).content
-    assert [type(block) for block in content] == [TextContent, ImageContent, TextContent]
-
-
-def test_annotations_are_kept(at: Any) -> None:
-    [block] = at(calling("get-annotated-message", {"messageType": "error"})).content
+def test_annotations_are_kept(visited: Visited) -> None:
+    [block] = visited["annotated"].content
     assert block.annotations.priority == 1
     assert sorted(block.annotations.audience) == ["assistant", "user"]
 
 
-def test_links_and_embedded_resources(at: Any) -> None:
-    links = at(calling("get-resource-links", {"count": 2})).content
-    assert [type(block) for block in links] == [TextContent, ResourceLink, ResourceLink]
-    reference = at(calling("get-resource-reference", {"resourceType": "Blob", "resourceId": 1})).content
-    [resource] = [block for block in reference if isinstance(block, EmbeddedResource)]
-    assert isinstance(resource.resource, BlobResourceContents)
+def test_links_and_embedded_resources(visited: Visited) -> None:
+    assert [type(block) for block in visited["links"].content] == [TextContent, ResourceLink, ResourceLink]
+    [embedded] = [block for block in visited["reference"].content if isinstance(block, EmbeddedResource)]
+    assert isinstance(embedded.resource, BlobResourceContents)
 
 
-def test_structured_content_fits_its_schema(at: Any) -> None:
-    async def structured(visitor: Visitor) -> Any:
-        await visitor.client.list_tools()
-        return await visitor.client.call_tool("get-structured-content", {"location": "Chicago"})
-
-    result = at(structured)
+def test_structured_content_fits_its_schema(visited: Visited) -> None:
+    visited.needs("2025-06-18")
+    result = visited["structured"]
     assert result.structured_content.keys() == {"temperature", "conditions", "humidity"}
     assert result.schema_errors == []
 
 
-def test_progress_of_a_long_operation(at: Any) -> None:
-    seen: list[Progress] = []
-
-    async def operate(visitor: Visitor) -> int:
-        arguments = {"duration": 0.3, "steps": 3}
-        await visitor.client.call_tool("trigger-long-running-operation", arguments, progress=seen.append)
-        return len(seen)
-
-    assert at(operate) == 3
-    assert [(step.progress, step.total) for step in seen] == [(1, 3), (2, 3), (3, 3)]
+def test_progress_of_a_long_operation(visited: Visited) -> None:
+    assert visited["progress"] == [(1, 3), (2, 3), (3, 3)]
 
 
-def test_sampling_is_answered(at: Any) -> None:
-    async def sample(visitor: Visitor) -> tuple[str, list[str]]:
-        result = await visitor.client.call_tool("trigger-sampling-request", {"prompt": "Hello", "maxTokens": 10})
-        return result.text, visitor.asked
-
-    text, asked = at(sample)
-    assert "a sampled text" in text
-    assert any("Hello" in question for question in asked)
+def test_sampling_is_answered(visited: Visited) -> None:
+    assert "a sampled text" in visited["sampling"].text
+    assert any("Hello" in question for question in visited.asked)
 
 
-def test_elicitation_is_answered(at: Any) -> None:
-    async def elicit(visitor: Visitor) -> tuple[str, list[str]]:
-        return (await visitor.client.call_tool("trigger-elicitation-request")).text, visitor.asked
-
-    text, asked = at(elicit)
-    assert "User provided the requested information" in text
-    assert "elicitation: form" in asked
+def test_elicitation_is_answered(visited: Visited) -> None:
+    visited.needs("2025-06-18")
+    assert "User provided the requested information" in visited["elicitation"].text
+    assert "elicitation: form" in visited.asked
 
 
-def test_the_roots_are_asked_for_unrelated_to_any_request(at: Any) -> None:
-    async def wait(visitor: Visitor) -> str:
-        await visitor.roots_asked.wait()
-        return (await visitor.client.call_tool("get-roots-list")).text
-
-    assert ROOT in at(wait)
+def test_the_roots_are_asked_for_unrelated_to_any_request(visited: Visited) -> None:
+    assert ROOT in visited["roots"]
+    assert "roots" in visited.asked
 
 
-def test_the_tools_that_need_capabilities_are_there(at: Any) -> None:
-    async def names(visitor: Visitor) -> set[str]:
-        await visitor.client.call_tool("echo", {"message": "after initialized"})
-        return {tool.name for tool in await visitor.client.list_tools()}
-
-    assert at(names) >= CONDITIONAL
+def test_only_what_the_revision_has_is_declared(visited: Visited) -> None:
+    declared = CONDITIONAL if visited.speaks >= "2025-06-18" else CONDITIONAL - {"trigger-elicitation-request"}
+    assert visited["tool_names"] & CONDITIONAL == declared
 
 
-def test_prompts_and_their_completion(at: Any) -> None:
-    async def prompts(visitor: Visitor) -> tuple[set[str], str, list[str], list[str]]:
-        client = visitor.client
-        names = {prompt.name for prompt in await client.list_prompts()}
-        filled = await client.get_prompt("args-prompt", {"city": "Oslo"})
-        reference = PromptRef("completable-prompt")
-        departments = await client.complete(reference, "department", "E")
-        people = await client.complete(reference, "name", "", context={"department": departments.values[0]})
-        assert isinstance(filled.messages[0].content, TextContent)
-        return names, filled.messages[0].content.text, departments.values, people.values
+def test_prompts(visited: Visited) -> None:
+    assert visited["prompt_names"] == {"simple-prompt", "args-prompt", "completable-prompt", "resource-prompt"}
+    assert "Oslo" in visited["filled_prompt"].text
 
-    names, text, departments, people = at(prompts)
-    assert names == {"simple-prompt", "args-prompt", "completable-prompt", "resource-prompt"}
-    assert "Oslo" in text
+
+def test_completion_of_prompts_and_templates(visited: Visited) -> None:
+    departments, people, ids = visited["completions"]
     assert departments == ["Engineering"]
-    assert people
-
-
-def test_resources_templates_and_contents(at: Any) -> None:
-    async def read(visitor: Visitor) -> tuple[set[str], Any, Any, list[str]]:
-        client = visitor.client
-        templates = {template.uri_template for template in await client.list_resource_templates()}
-        [text] = (await client.read_resource("demo://resource/dynamic/text/7")).contents
-        [blob] = (await client.read_resource("demo://resource/dynamic/blob/7")).contents
-        ids = await client.complete(TemplateRef("demo://resource/dynamic/text/{resourceId}"), "resourceId", "3")
-        return templates, text, blob, ids.values
-
-    templates, text, blob, ids = at(read)
-    assert templates == {"demo://resource/dynamic/text/{resourceId}", "demo://resource/dynamic/blob/{resourceId}"}
-    assert isinstance(text, TextResourceContents) and "Resource 7" in text.text
-    assert isinstance(blob, BlobResourceContents)
+    assert bool(people) == (visited.speaks >= "2025-06-18")  # before, the arguments already there are not told
     assert ids == ["3"]
 
 
-def test_updates_reach_the_subscriber(at: Any) -> None:
-    async def subscribe(visitor: Visitor) -> str:
-        async with visitor.client.listen(uris=[WATCHED]) as events:
-            await visitor.client.call_tool("toggle-subscriber-updates")
-            async for event in events:
-                return str(event.uri)
-        raise AssertionError("the stream ended")
-
-    assert at(subscribe) == WATCHED
+def test_resources_of_templates(visited: Visited) -> None:
+    text, blob = visited["contents"]
+    names = {"demo://resource/dynamic/text/{resourceId}", "demo://resource/dynamic/blob/{resourceId}"}
+    assert visited["template_uris"] == names
+    assert isinstance(text, TextResourceContents) and "Resource 7" in text.text
+    assert isinstance(blob, BlobResourceContents)
 
 
-@pytest.mark.parametrize("name", ["no-such-tool", "get-sum"])
-def test_a_refused_call_is_told(at: Any, name: str) -> None:
-    assert at(calling(name, {"a": "two"})).is_error
+def test_updates_reach_the_subscriber(visited: Visited) -> None:
+    assert visited["update"] == WATCHED
 
 
-def test_an_unknown_resource_is_an_error(at: Any) -> None:
-    async def read(visitor: Visitor) -> int:
-        with pytest.raises(RpcError) as refused:
-            await visitor.client.read_resource("demo://no/such/thing")
-        return refused.value.code
+@pytest.mark.parametrize("name", ["unknown_tool", "wrong_argument"])
+def test_a_refused_call_is_told(visited: Visited, name: str) -> None:
+    assert visited[name].is_error
 
-    assert at(read) in (-32602, -32002)
+
+def test_an_unknown_resource_is_an_error(visited: Visited) -> None:
+    assert visited["unknown_resource"] in (-32602, -32002)

@@ -152,6 +152,8 @@ class McpCore(battery.Conversation):
         await self.deafen()
 
     async def set_log_level(self, level: str) -> None:
+        if not self.modern and self.client.server_capabilities.logging is None:
+            return  # the legacy server of mcp 2.3 logs everything without declaring that it logs at all
         await self.client.set_log_level(level)
 
     async def ping(self) -> None:
