@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import threading
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from mcpcore.core.limits import Limits
     from mcpcore.server.app import Server
     from mcpcore.spec.revisions import Revision
-    from mcpcore.tap import Tap
     from mcpcore.transports.memory import MemoryChannel
 
 __all__ = ["Hosting", "Lifespan"]
@@ -89,7 +87,6 @@ class Hosting:
             self.revisions,
             on_notified=self._notified,
             on_closed=self._closed,
-            tap=_tap(),
         )
         self._runners.add(runner)
         if self._lifespan.wanted:
@@ -182,12 +179,3 @@ def _check_transport(transport: str) -> None:
         raise UsageError(
             f"the transport {transport!r} is not available; this version serves: stdio, and clients in memory"
         )
-
-
-def _tap() -> Tap | None:
-    """The recorder that ``MCPCORE_WIRE_LOG`` asks for; nothing of it is imported where nobody asks."""
-    if not os.environ.get("MCPCORE_WIRE_LOG"):
-        return None
-    from mcpcore.tap import tap_from_environment
-
-    return tap_from_environment()

@@ -1,7 +1,7 @@
 """The end of what a server's tools have started: a server that ends takes its descendants with it.
 
-A client that was killed cannot clean up, and orphans pile up until the machine is full. Whoever wants a process to outlive
-the server gives it a session of its own (``start_new_session=True``): such processes are left alone.
+A client that was killed cannot clean up, and orphans pile up until the machine is full. Whoever wants a process to
+outlive the server gives it a session of its own (``start_new_session=True``): such processes are left alone.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
+import os
 import sys
 import threading
 from collections import deque
@@ -42,7 +43,7 @@ _EAGER: dict[str, Any] = {"eager_start": True} if sys.version_info >= (3, 12) el
 class Runner(asyncio.Protocol):
     """``on_notified(runner, event)`` gets every notification that the core leaves to the application.
 
-    ``tap(direction, frame)`` sees every frame, ``"in"`` or ``"out"``, where one is given.
+    The environment variable ``MCPCORE_WIRE_LOG`` has every frame recorded (``mcpcore.tap``).
     """
 
     def __init__(
@@ -53,7 +54,6 @@ class Runner(asyncio.Protocol):
         server: bool,
         on_notified: Callable[[Runner, Notified], None],
         on_closed: Callable[[Runner, Exception | None], None] | None = None,
-        tap: Callable[[str, bytes], None] | None = None,
     ) -> None:
         self.loop = asyncio.get_running_loop()
         self.thread = threading.current_thread()
@@ -64,7 +64,8 @@ class Runner(asyncio.Protocol):
         self.channel: Any = None
         self.on_notified = on_notified
         self.on_closed = on_closed
-        self.tap = tap
+        self.tap = _wire_log()
+        """Sees every frame: ``tap(direction, frame)``, ``"in"`` or ``"out"``."""
         self.tasks: set[asyncio.Task[None]] = set()
         self.closed: asyncio.Future[None] = self.loop.create_future()
         self.input_ended: asyncio.Future[None] = self.loop.create_future()
@@ -407,11 +408,19 @@ def server_runner(
     *,
     on_notified: Callable[[Runner, Notified], None],
     on_closed: Callable[[Runner, Exception | None], None] | None = None,
-    tap: Callable[[str, bytes], None] | None = None,
 ) -> Runner:
     """The serving side of one connection, for these revisions (oldest first)."""
     door = ServerDoor(service, limits, revisions)
-    runner = Runner(door, limits, server=True, on_notified=on_notified, on_closed=on_closed, tap=tap)
+    runner = Runner(door, limits, server=True, on_notified=on_notified, on_closed=on_closed)
     if revisions[0].modern:
         runner.peer.revision = revisions[0]  # known before any message, as there is no other
     return runner
+
+
+def _wire_log() -> Callable[[str, bytes], None] | None:
+    """The recorder that the environment asks for; nothing of it is imported where nobody asks."""
+    if not os.environ.get("MCPCORE_WIRE_LOG"):
+        return None
+    from mcpcore.tap import tap_from_environment
+
+    return tap_from_environment()
