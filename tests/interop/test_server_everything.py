@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from mcpcore import Client, PromptRef, RpcError, TemplateRef
+from mcpcore.client.events import ResourceUpdated
 from mcpcore.types import (
     BlobResourceContents,
     CreateMessageParams,
@@ -163,7 +164,8 @@ async def unknown_resource(visitor: Visitor) -> int | None:
     try:
         await visitor.client.read_resource("demo://no/such/thing")
     except RpcError as refused:
-        return refused.code
+        code: int = refused.code
+        return code
     return None
 
 
@@ -172,7 +174,8 @@ async def update(visitor: Visitor) -> str:
     async with visitor.client.listen(uris=[WATCHED]) as events:
         await visitor.client.call_tool("toggle-subscriber-updates")
         async for event in events:
-            return str(event.uri)
+            if isinstance(event, ResourceUpdated):
+                return event.uri
     raise AssertionError("the stream ended")
 
 

@@ -164,8 +164,8 @@ class McpCore(battery.Conversation):
         assert isinstance(step, Step)
         answers = {}
         for key, question in step.questions.items():
-            params = question.params
-            answers[key] = ElicitResult(**battery.answer_form(params["message"], params["requestedSchema"]))
+            assert isinstance(question, ElicitParams)
+            answers[key] = ElicitResult(**battery.answer_form(question.message, question.requested_schema or {}))
         document = step.to_json()
         result = await self.client.resume(Step.from_json(document), answers)
         assert isinstance(result, ToolResult)
