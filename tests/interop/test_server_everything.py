@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from mcpcore import Client, PromptRef, RpcError, TemplateRef
-from mcpcore.client.events import ResourceUpdated
+from mcpcore.client import ResourceUpdated
 from mcpcore.types import (
     BlobResourceContents,
     CreateMessageParams,
@@ -175,7 +175,8 @@ async def update(visitor: Visitor) -> str:
         await visitor.client.call_tool("toggle-subscriber-updates")
         async for event in events:
             if isinstance(event, ResourceUpdated):
-                return event.uri
+                uri: str = event.uri
+                return uri
     raise AssertionError("the stream ended")
 
 
