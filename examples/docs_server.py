@@ -75,9 +75,9 @@ class Library:
         except OSError as error:
             raise ToolError(f"{name} cannot be read: {error.strerror}") from None
 
-    def texts(self) -> Iterator[tuple[str, str]]:
-        """Every file with its text; one that goes away meanwhile is left out."""
-        for name in self.names():
+    def texts(self, names: list[str]) -> Iterator[tuple[str, str]]:
+        """The files with their texts; one that went away meanwhile is left out."""
+        for name in names:
             with suppress(ToolError):
                 yield name, self.text(name)
 
@@ -217,7 +217,7 @@ def search(
     """
     wanted = query if case_sensitive else query.lower()
     found = Found([], 0)
-    for name, text in library.texts():
+    for name, text in library.texts(library.names()):
         for number, line in enumerate(lines_of(text), 1):
             at = (line if case_sensitive else line.lower()).find(wanted)
             if at >= 0:
@@ -284,14 +284,14 @@ class Overview:
 def index(ctx: SyncContext) -> Overview:
     """Read all files, so that the next search finds them in memory. Reports progress, and can be cancelled."""
     overview = Overview(0, 0, 0)
-    total = len(library.names())
-    for name, text in library.texts():
+    names = library.names()
+    for name, text in library.texts(names):
         if ctx.cancelled.is_set():
             break
         overview.files += 1
         overview.lines += len(lines_of(text))
         overview.characters += len(text)
-        ctx.progress(overview.files, total, name)
+        ctx.progress(overview.files, len(names), name)
     return overview
 
 
