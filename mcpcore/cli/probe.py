@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["probe"]
 
 _ROUND_TRIPS = 5
+_LABELS = 14
+"""Characters of the left column."""
 
 
 async def probe(target: Any, options: dict[str, Any], output: Output) -> int:
@@ -112,7 +114,8 @@ def _text(name: str, found: dict[str, Any]) -> str:
     ]
     if found["instructions"]:
         rows.append(("instructions", found["instructions"]))
-    return "\n".join(f"{name:<14}{value}" for name, value in rows)
+    indent = "\n" + " " * _LABELS
+    return "\n".join(f"{name:<{_LABELS}}{indent.join(value.strip().split(chr(10)))}" for name, value in rows)
 
 
 def _capability(name: str, settings: Any) -> str:
