@@ -29,6 +29,8 @@ __all__ = ["Batch", "Peer"]
 
 Id = int | str
 _RESULT_HEAD = b'{"jsonrpc":"2.0","id":'
+_LARGE = 4096
+"""Bytes of a result from which copying it into its frame costs more than carrying the pieces."""
 
 
 class Batch:
@@ -61,7 +63,9 @@ class Peer:
         """Whoever drives this peer; the core never looks at it."""
         self.incoming: dict[Id, Exchange] = {}
         self.outgoing: dict[Id, Pending] = {}
-        self.outbox: list[bytes] = []
+        self.outbox: list[bytes | tuple[bytes, ...]] = []
+        """Frames to send. A large one is a tuple of pieces, and then ``in_pieces`` is set."""
+        self.in_pieces = False
         self.flushes = 0
         self.revision: Revision | None = None
         """The revision spoken last: the form of an error for a message that has no readable id depends on it."""
@@ -258,8 +262,13 @@ class Peer:
         cannot say."""
         if not exchange.open:
             return
+        frame: bytes | tuple[bytes, ...]
         if type(result) is bytes:
-            frame = b"".join((_RESULT_HEAD, encode(exchange.id), exchange.policy.result_open, result, b"}}"))
+            frame = (_RESULT_HEAD, encode(exchange.id), exchange.policy.result_open, result, b"}}")
+            if len(result) < _LARGE or exchange.batch is not None:
+                frame = b"".join(frame)
+            else:
+                self.in_pieces = True
         else:
             body = encode(exchange.policy.finish(exchange, result))  # type: ignore[arg-type]
             frame = b"".join((_RESULT_HEAD, encode(exchange.id), b',"result":', body, b"}"))
@@ -271,7 +280,7 @@ class Peer:
             if len(outbox) == 1:
                 self.wake()
         else:
-            self._finish_in_batch(exchange.batch, frame)
+            self._finish_in_batch(exchange.batch, frame)  # type: ignore[arg-type]
 
     def fail(self, exchange: Exchange, error: RpcError) -> None:
         """An error as the answer of an exchange; nothing happens where it was closed before."""
@@ -345,11 +354,28 @@ class Peer:
         return lost
 
     def take(self) -> list[bytes]:
-        """The frames to send now, in order."""
+        """The frames to send now, in order, each one whole."""
         frames = self.outbox
         self.outbox = []
         self.flushes += 1
-        return frames
+        if self.in_pieces:
+            self.in_pieces = False
+            return [b"".join(frame) if isinstance(frame, tuple) else frame for frame in frames]
+        return frames  # type: ignore[return-value]
+
+    def take_pieces(self) -> list[bytes]:
+        """The same as lines, each ending with its newline, in pieces that need not be joined."""
+        pieces: list[bytes] = []
+        for frame in self.outbox:
+            if type(frame) is tuple:
+                pieces += frame
+            else:
+                pieces.append(frame)  # type: ignore[arg-type]
+            pieces.append(b"\n")
+        self.outbox = []
+        self.in_pieces = False
+        self.flushes += 1
+        return pieces
 
     def _emit(self, frame: bytes) -> None:
         self.outbox.append(frame)

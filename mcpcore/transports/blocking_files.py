@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from mcpcore.transports.pipes import READ_SIZE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from mcpcore.transports.pipes import Watermarks
 
@@ -120,6 +120,9 @@ class FileWriter:
             self._size += len(data)
             self._changed.notify()
         self._marks.check(self._size)
+
+    def writelines(self, pieces: Sequence[bytes]) -> None:
+        self.write(b"".join(pieces))
 
     def close(self) -> None:
         with self._changed:

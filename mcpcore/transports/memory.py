@@ -39,6 +39,9 @@ class MemoryChannel:
                 self._writer_paused = True
                 self._protocol.pause_writing()
 
+    def writelines(self, pieces: list[bytes]) -> None:
+        self.write(b"".join(pieces))
+
     def is_closing(self) -> bool:
         return self._closing
 

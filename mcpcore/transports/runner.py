@@ -321,6 +321,9 @@ class Runner(asyncio.Protocol):
         channel = self.channel
         if channel is None or self._congested or not self.peer.outbox:
             return
+        if self.peer.in_pieces and self.tap is None:
+            channel.writelines(self.peer.take_pieces())
+            return
         frames = self.peer.take()
         if channel.is_closing():
             return
