@@ -76,14 +76,20 @@ def compile_binder(fn: Callable[..., Any], slots: Sequence[Slot], *, strict_inpu
         body.append(f"if len(arguments) != {f'{required} + seen' if optional else required}: raise unknown()")
     if optional:
         body.insert(0, "seen = 0")
-    source = _function("bind", "arguments", [*body, f"return {_as_dict(slots)}"])
-    source += _function("call", "arguments, context", [*body, f"return fn({_as_call(slots)})"])
-    exec(compile(source, f"<binder of {getattr(fn, '__qualname__', 'a handler')}>", "exec"), scope)
-    return Binder(scope["bind"], scope["call"])
+    title = f"<binder of {getattr(fn, '__qualname__', 'a handler')}>"
+
+    def bind(arguments: Arguments | None) -> dict[str, Any]:
+        if "bind" not in scope:  # compiling is most of what a registration costs, and few ask for the values alone
+            _define("bind(arguments)", [*body, f"return {_as_dict(slots)}"], scope, title)
+        return scope["bind"](arguments)  # type: ignore[no-any-return]
+
+    _define("call(arguments, context)", [*body, f"return fn({_as_call(slots)})"], scope, title)
+    return Binder(bind, scope["call"])
 
 
-def _function(name: str, parameters: str, lines: Sequence[str]) -> str:
-    return f"def {name}({parameters}):\n" + "".join(f"    {line}\n" for line in lines)
+def _define(head: str, lines: Sequence[str], scope: dict[str, Any], title: str) -> None:
+    source = f"def {head}:\n" + "".join(f"    {line}\n" for line in lines)
+    exec(compile(source, title, "exec"), scope)
 
 
 def _argument(index: int, slot: Slot, scope: dict[str, Any], strict_input: bool) -> list[str]:

@@ -103,7 +103,7 @@ def _names(source: Any) -> list[dict[str, Any]]:
     """What a function closes over, before the locals of the functions around it, before its globals."""
     module = sys.modules.get(getattr(source, "__module__", None) or "")
     global_names: dict[str, Any] = getattr(source, "__globals__", None) or (vars(module) if module else {})
-    closed: dict[str, Any] = {}
+    closed: dict[str, Any] = {one.__name__: one for one in getattr(source, "__type_params__", ())}
     code = getattr(source, "__code__", None)
     for name, cell in zip(getattr(code, "co_freevars", ()), getattr(source, "__closure__", None) or (), strict=False):
         try:
@@ -127,7 +127,7 @@ def _locals_around(source: Any) -> dict[str, Any]:
 
 
 def _resolve(hint: Any, scope: Mapping[str, Any], fn: Any, parameter: str) -> Any:
-    if hint is NO_HINT:
+    if hint is NO_HINT or isinstance(hint, type):
         return hint
     holder = types.SimpleNamespace(__annotations__={parameter: hint})
     try:

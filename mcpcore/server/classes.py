@@ -73,8 +73,9 @@ def _hints(cls: Any, names: Mapping[str, Any]) -> dict[str, Any]:
         return get_type_hints(cls, include_extras=True)
     except NameError:
         pass  # then it is local to a function
+    parameters = {one.__name__: one for part in cls.__mro__ for one in getattr(part, "__type_params__", ())}
     try:
-        return get_type_hints(cls, None, dict(names), include_extras=True)
+        return get_type_hints(cls, None, {**names, **parameters}, include_extras=True)
     except NameError as error:
         text = f"a hint in {cls.__qualname__} cannot be resolved: {error}; define it at module level"
         raise UsageError(text) from error
@@ -149,6 +150,8 @@ def _titled(item: Shape, name: str) -> Shape:
 
 def _dataclass(cls: Any, reading: Reading, recursion: Recursion, hints: Mapping[str, Any]) -> Shape:
     members = []
+    if any(field._field_type is dataclasses._FIELD_INITVAR for field in cls.__dataclass_fields__.values()):  # type: ignore[attr-defined]
+        raise UsageError(f"{cls.__qualname__} has an InitVar, which is no member; use another class at the edge")
     fields = [field for field in dataclasses.fields(cls) if field.init or reading.output]
     for field in fields:
         default = field.default
@@ -157,7 +160,7 @@ def _dataclass(cls: Any, reading: Reading, recursion: Recursion, hints: Mapping[
             default = field.default_factory()
         shape = _member_shape(cls, field.name, hints.get(field.name, Any), default if field.init else MISSING, reading)
         members.append(Member(field.name, field.name, shape, required))
-    plain = len(fields) == len(cls.__dataclass_fields__)  # no ClassVar, InitVar or field(init=False)
+    plain = len(fields) == len(cls.__dataclass_fields__)  # no ClassVar and no field(init=False)
     native = plain and not (reading.output and hasattr(cls, "__post_init__"))
     return object_(members, _maker(cls, reading), recursion, native=native, hashable=cls.__hash__ is not None)
 

@@ -48,7 +48,7 @@ def read_metadata(metadata: Iterable[Any]) -> Metadata:
             raise UsageError('Header needs the name of the header: Annotated[str, Header("Region")]')
         elif is_field_info(item):
             if item.alias is not None:
-                raise UsageError(f"Field(alias={item.alias!r}) renames nothing here; rename the parameter or member itself")
+                raise UsageError(f"Field(alias={item.alias!r}) renames nothing here; rename what it stands for")
             _read_attributes(item, result)
             inner = read_metadata(item.metadata)
             result.bounds = result.bounds.merged(inner.bounds)

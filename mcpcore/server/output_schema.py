@@ -170,13 +170,26 @@ def _encoder(shape: Shape, hint: Any) -> Callable[[Any], Any]:
             return encode
     check = decoder_of(shape, hint, error=OutputError, finite=True)
     expected = shape.expected
+    fits = _fast_test(shape)
+    plain = not shape.kinds & {"object", "array"}
 
     def encode_checked(value: Any) -> Any:
+        if plain and fits(value):
+            return value
         builtins = _builtins(value, expected)
-        check(builtins)
+        if not fits(builtins):
+            check(builtins)
         return builtins
 
     return encode_checked
+
+
+def _fast_test(shape: Shape) -> Callable[[Any], bool]:
+    """A test that holds only for values which fit; a float needs another one, because it may be infinite."""
+    if shape.fast is None or reaches(shape, lambda one: one.kinds == {"number"}):
+        return lambda value: False
+    test: Callable[[Any], bool] = eval(f"lambda v: {shape.fast.format(v='v')}")
+    return test
 
 
 def _builtins(value: Any, expected: str) -> Any:

@@ -273,5 +273,8 @@ def reaches(shape: Shape, found: Callable[[Shape], bool]) -> bool:
 
 
 def is_native(shape: Shape) -> bool:
-    """Whether msgspec may decode this shape's hint in one go, with the same outcome."""
-    return not reaches(shape, lambda one: not one.native)
+    """Whether msgspec may decode this shape's hint in one go, with the same outcome.
+
+    It does not miss the tag of a Struct that stands alone; a union shows its tagged members without their tags here.
+    """
+    return not reaches(shape, lambda one: not one.native or one.tag is not None)

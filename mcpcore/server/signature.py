@@ -83,6 +83,9 @@ class Signature(msgspec.Struct, frozen=True):
     returns: Any = inspect.Signature.empty
     names: Mapping[str, Any] = msgspec.field(default_factory=dict)
 
+    def __repr__(self) -> str:  # ``names`` are a module's globals, which are nobody's business in a log
+        return f"Signature({', '.join(parameter.name for parameter in self.parameters)})"
+
 
 def inspect_signature(
     fn: Callable[..., Any],

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from itertools import combinations
 from typing import Any
 
+import msgspec
+
 from mcpcore.server.scalars import null
 from mcpcore.server.schema import Bounds, Definitions, Mismatch, Schema, Shape, describe, restrict
 
@@ -36,6 +38,8 @@ def optional(shape: Shape) -> Shape:
 
 def union(members: Sequence[Shape]) -> Shape:
     """Any of the ``members``."""
+    several_tags = sum(member.tag is not None for member in members) > 1
+    children = [msgspec.structs.replace(member, tag=None) if several_tags else member for member in members]
     expected = " or ".join(dict.fromkeys(member.expected for member in members))
     table = {type_: _candidates(members, kinds) for type_, kinds in KINDS.items()}
 
@@ -71,7 +75,7 @@ def union(members: Sequence[Shape]) -> Shape:
         fast=_fast(members),
         # msgspec 0.22 corrupts memory for the union of a fixed tuple and a bounded type, found by the next collection.
         native=_separable(members) and not any(member.fixed for member in members),
-        children=lambda: tuple(members),
+        children=lambda: children,
         hashable=all(member.hashable for member in members),
         bounds=frozenset().union(*(member.bounds for member in members)),
         restrict=lambda bounds: union([restrict(member, _applicable(member, bounds)) for member in members]),

@@ -154,6 +154,12 @@ def tagged_structs(one: Fitting, other: Fitting) -> Fitting:
     return hint_of(Union, first, second), ones | others
 
 
+def lone_tagged_struct(one: Fitting, other: Fitting) -> Fitting:
+    made = msgspec.defstruct(f"Lone{next(NAMES)}", [("a", one[0])], tag="lone", tag_field="kind")
+    value = st.fixed_dictionaries({"a": one[1]}, optional={"kind": st.just("lone")})
+    return hint_of(Union, made, None), value
+
+
 def typed_dict_of(one: Fitting, other: Fitting) -> Fitting:
     make: Any = TypedDict
     return make(f"Typed{next(NAMES)}", {"a": one[0], "b": NotRequired[other[0]]}), objects(one, other)
@@ -165,7 +171,17 @@ def named_tuple_of(one: Fitting, other: Fitting) -> Fitting:
 
 
 WRAPPED = [lists, bounded_lists, tuples, dicts, numbered, optional]
-COMBINED = [pairs, unions, dataclass_of, struct_of, closed_struct_of, tagged_structs, typed_dict_of, named_tuple_of]
+COMBINED = [
+    pairs,
+    unions,
+    dataclass_of,
+    struct_of,
+    closed_struct_of,
+    tagged_structs,
+    lone_tagged_struct,
+    typed_dict_of,
+    named_tuple_of,
+]
 SETS: list[Fitting] = [
     (hint_of(set, hint), st.lists(values, max_size=3))
     for hint, values in [LEAVES[0], LEAVES[1], LEAVES[2], LEAVES[6], LEAVES[9], pairs(LEAVES[1], LEAVES[3])]

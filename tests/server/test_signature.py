@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import datetime
 import functools
+import sys
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import InitVar, dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, ParamSpec, TypedDict, TypeVar
@@ -23,6 +24,13 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+
+def make_generic() -> Any:
+    """A generic dataclass in the syntax of Python 3.12."""
+    scope: dict[str, Any] = {"dataclass": dataclass}
+    exec("@dataclass\nclass Holder[T]:\n    content: T", scope)
+    return scope["Holder"]
 
 
 class Context:
@@ -396,6 +404,41 @@ def test_a_hint_without_a_schema_is_refused_with_its_parameter(hint: Any) -> Non
     handler.__annotations__["value"] = hint
     with pytest.raises(UsageError, match=r"handler: parameter 'value': "):
         read(handler)
+
+
+def test_an_init_var_is_no_member_and_is_refused() -> None:
+    @dataclass
+    class Sized:
+        a: int
+        b: InitVar[int]
+
+    def handler(value: Sized) -> None: ...
+
+    with pytest.raises(UsageError, match="Sized has an InitVar"):
+        read(handler)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="the type statement came with Python 3.12")
+def test_type_statements_are_read_through_also_when_they_are_recursive_or_generic() -> None:
+    scope: dict[str, Any] = {}
+    source = """
+type Json = str | int | list[Json] | dict[str, Json]
+type Pair[T] = tuple[T, T]
+def handler[N: int](value: Json, pair: Pair[int], box: "Holder[str]", n: N = 0): return value, pair, box
+"""
+    scope["Holder"] = make_generic()
+    exec(source, scope)
+    signature = read(scope["handler"])
+    properties = signature.input_schema["properties"]
+    assert properties["value"]["$ref"] == "#/$defs/Json"
+    assert signature.input_schema["$defs"]["Json"]["anyOf"][2] == {"type": "array", "items": {"$ref": "#/$defs/Json"}}
+    assert properties["pair"]["prefixItems"] == [{"type": "integer"}, {"type": "integer"}]
+    assert properties["box"]["properties"]["content"] == {"type": "string"}
+    assert properties["n"]["type"] == "integer"
+    value, pair, box = signature.call({"value": [1, {"a": ["x"]}], "pair": [1, 2], "box": {"content": "c"}}, None)
+    assert (value, pair, box.content) == ([1, {"a": ["x"]}], (1, 2), "c")
+    wrong = {"value": [1, {"a": [1.5]}], "pair": [1, 2], "box": {"content": "c"}}
+    assert refusal(signature, wrong).path == "$.value[1].*[0]"
 
 
 def test_a_bound_that_means_nothing_is_refused() -> None:
