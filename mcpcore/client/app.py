@@ -24,7 +24,7 @@ from mcpcore.client.targets import InheritEnv, target_for
 from mcpcore.client.timeouts import Timeout, Timeouts
 from mcpcore.core.limits import Limits
 from mcpcore.errors import InvalidResult, MissingCapability, UsageError
-from mcpcore.spec.meta import LOG_LEVELS, SERVER_INFO
+from mcpcore.spec.meta import EXTENSION, LOG_LEVELS, SERVER_INFO
 from mcpcore.spec.revisions import ALL, BY_NAME, Revision
 from mcpcore.transports.opening import Verdict
 from mcpcore.types import Implementation, ServerCapabilities, SubscriptionFilter, from_wire
@@ -90,6 +90,7 @@ class Client(Requests):
         declared = dict(capabilities or {})
         if extensions:
             declared["extensions"] = {**declared.get("extensions", {}), **extensions}
+        _check_extensions(declared.get("extensions", {}))
         self._answers = Answers(
             info, limits, sampling=sampling, elicitation=elicitation, roots=roots, declared=declared
         )
@@ -268,6 +269,12 @@ class Client(Requests):
             connection.runner.peer.notify(method, None if params is None else dict(params))
         except TypeError as error:
             raise UsageError(f"{method}: {error}") from None
+
+
+def _check_extensions(extensions: Mapping[str, Any]) -> None:
+    for name in extensions:
+        if not EXTENSION.fullmatch(name):
+            raise UsageError(f"extensions: {name!r} is no identifier with a prefix, such as com.example/thing")
 
 
 def _revisions(wanted: str | Iterable[str] | None) -> list[Revision]:

@@ -107,7 +107,8 @@ class Probe:
 
     def _discovered(self, result: dict[str, Any]) -> Step | Verdict | None:
         versions = result.get("supportedVersions")
-        if type(versions) is not list or type(result.get("capabilities")) is not dict:
+        known = result.get("resultType", "complete") == "complete"
+        if not known or type(versions) is not list or type(result.get("capabilities")) is not dict:
             return None if self._handshakes else self._fall_back()
         if MODERN.name in versions:
             self.result = result
