@@ -97,14 +97,10 @@ class Peer:
         if message.get("jsonrpc") != "2.0":
             return self._invalid(message.get("id", NO_ID), "'jsonrpc' must be \"2.0\"", batch)
         params = message.get("params")
-        if params is None:
-            if "params" in message:
-                return self._invalid(
-                    message.get("id", NO_ID), "'params' must be an object; leave it out for none", batch
-                )
+        if params is None and "params" not in message:
             params = {}
         elif type(params) is not dict:
-            return self._invalid(message.get("id", NO_ID), "'params' must be an object", batch)
+            return self._params_invalid(message, method, batch)
         if "id" not in message:
             return self._notified(method, params)
         return self._asked(message["id"], method, params, batch)
@@ -249,6 +245,13 @@ class Peer:
             id = self._no_id()
         self._answer_frame(error_frame(id, codes.INVALID_REQUEST, f"Invalid request: {text}"), batch)
         return None
+
+    def _params_invalid(self, message: dict[str, Any], method: str, batch: Batch | None) -> Event | None:
+        """Nobody answers a notification, not even one that is wrong (basic/index#notifications)."""
+        text = "'params' must be an object; leave it out for none"
+        if "id" in message:
+            return self._invalid(message["id"], text, batch)
+        return Violation(f"{method[:200]}: {text}; the notification was ignored")
 
     def _no_id(self) -> Any:
         """No ``id`` member from 2025-11-25 on; null before, and while no revision is known (JSON-RPC 2.0, section
