@@ -59,7 +59,13 @@ class Conversation:
         self._process = subprocess.Popen(
             [sys.executable, *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment()
         )
-        self.initialized: Message = {} if self.modern else self._initialize()
+        self.initialized: Message = {}
+        if not self.modern:
+            try:
+                self.initialized = self._initialize()
+            except BaseException:
+                self.close()
+                raise
 
     def _initialize(self) -> Message:
         info = {"name": "test", "version": "0"}
