@@ -40,7 +40,7 @@ class Command:
     restartable = True
 
     def __init__(self, command: Sequence[str] | str, **options: Any) -> None:
-        self.name = command if isinstance(command, str) else " ".join(command)
+        self.name = (command if isinstance(command, str) else " ".join(command)).split("\n")[0][:100]
         self._command = command
         self._options = options
 
