@@ -24,8 +24,13 @@ _SUSPENDING = frozenset(
     for name in ("GET_AWAITABLE", "GET_AITER", "GET_ANEXT", "BEFORE_ASYNC_WITH", "SEND", "YIELD_VALUE", "YIELD_FROM")
     if name in dis.opmap
 )
-_TASK_NAMES = frozenset({"current_task", "get_current_task"})
-"""Whoever asks for its task must have one."""
+_TASK_NAMES = frozenset(
+    {
+        *("current_task", "get_current_task", "anyio", "sniffio", "CancelScope", "current_effective_deadline"),
+        *("move_on_after", "move_on_at", "fail_after", "fail_at"),
+    }
+)
+"""Whoever asks for its task must have one; so do anyio's scopes, which need no await."""
 
 
 def kind_of(handler: Callable[..., Any]) -> Kind:
@@ -52,6 +57,11 @@ def _function_of(handler: Any) -> Any:
 
 
 def _may_suspend(code: CodeType) -> bool:
-    if _TASK_NAMES.intersection(code.co_names):
+    return _names_its_task(code) or any(one.opcode in _SUSPENDING for one in dis.get_instructions(code))
+
+
+def _names_its_task(code: CodeType) -> bool:
+    """Also in the functions inside: they run as a part of it."""
+    if not _TASK_NAMES.isdisjoint((*code.co_names, *code.co_freevars, *code.co_varnames)):
         return True
-    return any(instruction.opcode in _SUSPENDING for instruction in dis.get_instructions(code))
+    return any(_names_its_task(one) for one in code.co_consts if isinstance(one, CodeType))
