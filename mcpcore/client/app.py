@@ -237,9 +237,13 @@ class Client(Requests):
         self._level = self._link.log_level = level
 
     async def notify_roots_changed(self) -> None:
-        """Tell a legacy server that the roots changed; a modern one asks whenever it needs them."""
+        """Tell a legacy server that the roots changed; a modern one asks whenever it needs them.
+
+        Nothing is sent where the client did not declare that it would tell.
+        """
         connection = self._link.live() or await self._link.connection()
-        if connection.policy.answers:
+        declared = self._answers.capabilities(connection.policy.revision).get("roots", {})
+        if connection.policy.answers and declared.get("listChanged") is True:
             await self.notify("notifications/roots/list_changed")
 
     # -- raw messages --------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ Specification: https://modelcontextprotocol.io/specification/2026-07-28/basic/pa
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -37,6 +38,9 @@ __all__ = [
     "Stream",
     "ToolsChanged",
 ]
+
+
+log = logging.getLogger("mcpcore.client")
 
 
 class ToolsChanged(msgspec.Struct, frozen=True):
@@ -217,6 +221,9 @@ class ListenRequests:
             waiting.set_exception(InvalidResult(f"notifications/subscriptions/acknowledged: {error}"))
         else:
             waiting.set_result(None)
+            missing = _left_out(to_wire(stream.wanted), to_wire(stream.honoured))
+            if missing:
+                log.info("%s: subscriptions/listen: never told: %s", self._calls.runner.endpoint, ", ".join(missing))
 
     def cancelled(self, params: dict[str, Any]) -> None:
         """The result that the server may send after this, or has sent before it, says nothing new."""
@@ -255,6 +262,13 @@ class ListenRequests:
         meta = params.get("_meta")
         id = meta.get(SUBSCRIPTION_ID) if type(meta) is dict else None
         return self._streams.get(id) if type(id) is int else None
+
+
+def _left_out(wanted: dict[str, Any], honoured: dict[str, Any]) -> list[str]:
+    """What of a filter the server did not agree to (patterns/subscriptions#acknowledgment)."""
+    missing = [name for name, value in wanted.items() if value is True and not honoured.get(name)]
+    agreed = honoured.get("resourceSubscriptions") or ()
+    return missing + [uri[:200] for uri in wanted.get("resourceSubscriptions") or () if uri not in agreed]
 
 
 def _ignore(answer: asyncio.Future[dict[str, Any]]) -> None:

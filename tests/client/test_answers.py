@@ -54,14 +54,14 @@ def answer(method: str, params: Message, revision: str = LEGACY, **options: Any)
     return asyncio.run(answered(method, params, revision, **options))
 
 
-# --- what callbacks may return --------------------------------------------------------------------------------------------
+# --- what callbacks may return ----------------------------------------------------------------------------------------
 
 
 def blocks(*contents: Any) -> Any:
     return list(contents)
 
 
-SAMPLED = {
+SAMPLED: dict[str, tuple[Any, Message]] = {
     "a text": ("hello", {"role": "assistant", "content": {"type": "text", "text": "hello"}, "stopReason": "endTurn"}),
     "a block": (TextContent(text="hello"), {"content": {"type": "text", "text": "hello"}}),
     "a tool use": (
@@ -97,7 +97,10 @@ def test_a_refused_sampling_is_answered_with_minus_one() -> None:
 ELICITED = {
     "values": ({"name": "Bo", "score": 1.5}, {"action": "accept", "content": {"name": "Bo", "score": 1.5}}),
     "None": (None, {"action": "decline"}),
-    "a result": (ElicitResult(action="accept", content={"name": "Bo"}), {"action": "accept", "content": {"name": "Bo"}}),
+    "a result": (
+        ElicitResult(action="accept", content={"name": "Bo"}),
+        {"action": "accept", "content": {"name": "Bo"}},
+    ),
     "a cancel with content": (ElicitResult(action="cancel", content={"name": "Bo"}), {"action": "cancel"}),
 }
 
@@ -114,7 +117,9 @@ def test_the_defaults_of_a_form_are_an_answer() -> None:
 
 
 @pytest.mark.parametrize("content", [{}, {"name": 1}, {"name": "x", "age": 17}, {"name": "x", "tags": ["c"]}])
-def test_an_answer_that_does_not_fit_the_form_is_a_fault_of_ours(content: Any, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_answer_that_does_not_fit_the_form_is_a_fault_of_ours(
+    content: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     error = answer("elicitation/create", ELICITATION, elicitation=lambda question: content)["error"]
     assert error["code"] == -32603 and "client's log" in error["message"]
     assert "does not fit the form: content" in caplog.text
@@ -143,7 +148,7 @@ def test_changed_roots_are_told_to_a_legacy_server_only() -> None:
     asyncio.run(story())
 
 
-# --- what is refused ------------------------------------------------------------------------------------------------------
+# --- what is refused --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("method", ["sampling/createMessage", "elicitation/create", "roots/list", "acme/x"])
@@ -160,7 +165,11 @@ URL: Message = {"mode": "url", "message": "go", "url": "https://x", "elicitation
 
 def test_a_mode_that_was_not_declared_is_invalid() -> None:
     def code(revision: str, **options: Any) -> Any:
-        return answer("elicitation/create", URL, revision, elicitation=lambda q: {}, **options).get("error", {}).get("code")
+        return (
+            answer("elicitation/create", URL, revision, elicitation=lambda q: {}, **options)
+            .get("error", {})
+            .get("code")
+        )
 
     assert code(LEGACY) is None
     assert code(LEGACY, capabilities={"elicitation": {"form": {}}}) == -32602
@@ -179,7 +188,7 @@ TOOL: Message = {"name": "t", "inputSchema": {"type": "object"}}
 def test_sampling_with_tools_needs_its_capability() -> None:
     params = {**SAMPLING, "tools": [TOOL]}
     assert answer("sampling/createMessage", params, sampling=lambda p: "x")["error"]["code"] == -32602
-    declared = {"sampling": {"tools": {}}}
+    declared: dict[str, Any] = {"sampling": {"tools": {}}}
     assert "result" in answer("sampling/createMessage", params, sampling=lambda p: "x", capabilities=declared)
 
 
@@ -199,7 +208,7 @@ WORDS = {"type": "text", "text": "x"}
     ],
 )
 def test_tool_results_in_sampling_must_be_balanced(messages: list[Message], message: str | None) -> None:
-    declared = {"sampling": {"tools": {}}}
+    declared: dict[str, Any] = {"sampling": {"tools": {}}}
     params = {"messages": messages, "maxTokens": 5}
     found = answer("sampling/createMessage", params, sampling=lambda p: "x", capabilities=declared)
     assert ("result" in found) is (message is None)
@@ -207,7 +216,9 @@ def test_tool_results_in_sampling_must_be_balanced(messages: list[Message], mess
         assert found["error"]["code"] == -32602 and message in found["error"]["message"]
 
 
-@pytest.mark.parametrize("params", [{}, {"messages": "x", "maxTokens": 1}, {"messages": [{"role": "user", "content": {}}], "maxTokens": 1}])
+@pytest.mark.parametrize(
+    "params", [{}, {"messages": "x", "maxTokens": 1}, {"messages": [{"role": "user", "content": {}}], "maxTokens": 1}]
+)
 def test_a_question_without_sense_is_invalid_params(params: Message) -> None:
     assert answer("sampling/createMessage", params, sampling=lambda p: "x")["error"]["code"] == -32602
 
@@ -241,7 +252,7 @@ def test_a_modern_server_that_sends_a_request_is_ignored(caplog: pytest.LogCaptu
     assert "the server sent a request" in caplog.text
 
 
-# --- many, slow, cancelled --------------------------------------------------------------------------------------------------
+# --- many, slow, cancelled --------------------------------------------------------------------------------------------
 
 
 def test_questions_are_answered_at_the_same_time_also_by_blocking_callbacks() -> None:

@@ -19,7 +19,7 @@ import pytest
 from mcpcore.client import Client, Resync, Step, SyncClient, Timeouts, ToolsChanged
 from mcpcore.core.limits import Limits
 from mcpcore.errors import CallTimeout, ConnectFailed, ConnectionLost, UsageError
-from mcpcore.types import PromptRef, Progress, ToolResult
+from mcpcore.types import Progress, PromptRef, ToolResult
 from tests.client.toys import ERAS, LEGACY, MODERN, Message, Talk, Toy, program, silence, subscription, text
 
 both_eras = pytest.mark.parametrize("revision", ERAS)
@@ -42,7 +42,7 @@ def test_both_clients_have_the_same_methods_with_the_same_parameters(kind: type)
 
 @both_eras
 def test_every_request_works_without_await(revision: str) -> None:
-    lists = {"tools": [], "prompts": [], "resources": [], "resourceTemplates": []}
+    lists: dict[str, Any] = {"tools": [], "prompts": [], "resources": [], "resourceTemplates": []}
     handlers = {
         "tools/list": lists,
         "prompts/list": lists,
@@ -189,18 +189,19 @@ def test_a_stream_of_events_is_a_plain_iterator(revision: str) -> None:
         meta = {"_meta": subscription(toy.sent("subscriptions/listen")[0])} if revision == MODERN else {}
         toy.talk.notify("notifications/tools/list_changed", meta)
 
-    with SyncClient(toy, revisions=revision) as client:
-        with client.listen(tools=True) as events:
-            assert events.honoured.tools_list_changed
-            assert client._thread is not None
-            client._thread.loop.call_soon_threadsafe(tell)
-            assert next(events) == ToolsChanged()
-            client._thread.loop.call_soon_threadsafe(toy.talk.channel.close)
-            with pytest.raises(ConnectionLost):
-                next(events)
-    with SyncClient(Toy(MODERN, handlers={"subscriptions/listen": {}})) as client:
-        with client.listen(tools=True) as events:
-            assert list(events) == []
+    with SyncClient(toy, revisions=revision) as client, client.listen(tools=True) as events:
+        assert events.honoured.tools_list_changed
+        assert client._thread is not None
+        client._thread.loop.call_soon_threadsafe(tell)
+        assert next(events) == ToolsChanged()
+        client._thread.loop.call_soon_threadsafe(toy.talk.channel.close)
+        with pytest.raises(ConnectionLost):
+            next(events)
+    with (
+        SyncClient(Toy(MODERN, handlers={"subscriptions/listen": {}})) as client,
+        client.listen(tools=True) as events,
+    ):
+        assert list(events) == []
 
 
 def test_with_restart_a_plain_iterator_gets_a_resync() -> None:

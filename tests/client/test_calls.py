@@ -24,7 +24,7 @@ def progress(talk: Talk, request: Message, value: float, **more: Any) -> None:
     talk.notify("notifications/progress", {"progressToken": token, "progress": value, **more})
 
 
-# --- limits of time -----------------------------------------------------------------------------------------------------
+# --- limits of time ---------------------------------------------------------------------------------------------------
 
 
 @both_eras
@@ -123,7 +123,7 @@ def test_an_impossible_limit_is_refused(wrong: Any) -> None:
     asyncio.run(story())
 
 
-# --- cancellation -------------------------------------------------------------------------------------------------------
+# --- cancellation -----------------------------------------------------------------------------------------------------
 
 
 @both_eras
@@ -157,7 +157,7 @@ def test_asyncio_timeout_around_a_call_works_as_anywhere() -> None:
     asyncio.run(story())
 
 
-# --- progress -----------------------------------------------------------------------------------------------------------
+# --- progress ---------------------------------------------------------------------------------------------------------
 
 
 def five_steps(message: Message, talk: Talk) -> Message:
@@ -226,7 +226,7 @@ def test_a_progress_callback_that_fails_is_logged_and_changes_nothing(caplog: py
     assert "my callback" in caplog.text
 
 
-# --- answers ------------------------------------------------------------------------------------------------------------
+# --- answers ----------------------------------------------------------------------------------------------------------
 
 
 def test_an_error_of_the_server_keeps_code_message_and_data() -> None:
@@ -310,7 +310,7 @@ def test_ten_thousand_calls_from_a_hundred_tasks_use_one_connection() -> None:
     asyncio.run(story())
 
 
-# --- a server that dies, or does not read -------------------------------------------------------------------------------
+# --- a server that dies, or does not read -----------------------------------------------------------------------------
 
 
 def test_a_dead_server_fails_every_pending_call_at_once_with_one_typed_error() -> None:

@@ -42,7 +42,7 @@ async def call(
         return found
 
 
-# --- checking -------------------------------------------------------------------------------------------------------------
+# --- checking ---------------------------------------------------------------------------------------------------------
 
 
 def test_a_result_that_fits_has_no_errors_and_is_its_own_data() -> None:
@@ -111,7 +111,11 @@ def test_a_changed_list_makes_the_client_forget_what_it_knew() -> None:
 
 @pytest.mark.parametrize(
     "schema",
-    [{"$ref": "https://example.com/schema.json"}, {"type": "nonsense"}, {"description": "x" * 300_000, "type": "object"}],
+    [
+        {"$ref": "https://example.com/schema.json"},
+        {"type": "nonsense"},
+        {"description": "x" * 300_000, "type": "object"},
+    ],
     ids=["remote", "broken", "huge"],
 )
 def test_a_schema_that_cannot_be_used_is_said_once_and_never_fetched(
@@ -133,7 +137,7 @@ def test_without_the_extra_the_log_says_once_that_nothing_is_checked(
     assert len([record for record in caplog.records if "mcpcore[schema]" in record.getMessage()]) == 1
 
 
-# --- decoding -------------------------------------------------------------------------------------------------------------
+# --- decoding ---------------------------------------------------------------------------------------------------------
 
 
 @dataclass

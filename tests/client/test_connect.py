@@ -1,4 +1,4 @@
-"""Connecting: which era a server turns out to speak, what is sent for it, and the one error where nothing comes of it."""
+"""Connecting: which era a server turns out to speak, what is sent, and the one error where nothing comes of it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def methods(sent: list[Message]) -> list[Any]:
     return [message.get("method") for message in sent]
 
 
-# --- which era ----------------------------------------------------------------------------------------------------------
+# --- which era --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("revision", REVISIONS)
@@ -112,7 +112,7 @@ for line in sys.stdin: pass
     assert asyncio.run(connected(program(body)))[0] == LEGACY
 
 
-# --- what is said -------------------------------------------------------------------------------------------------------
+# --- what is said -----------------------------------------------------------------------------------------------------
 
 
 def test_every_modern_request_carries_the_envelope() -> None:
@@ -186,7 +186,7 @@ def test_a_server_may_ping_before_it_answers_the_handshake() -> None:
     asyncio.run(story())
 
 
-# --- where it fails -----------------------------------------------------------------------------------------------------
+# --- where it fails ---------------------------------------------------------------------------------------------------
 
 
 def test_a_server_that_exits_gives_one_error_with_its_status_and_stderr() -> None:
@@ -221,9 +221,11 @@ def test_a_server_that_never_answers_is_given_up_after_the_limit() -> None:
     assert "thinking" in error.stderr
 
 
-@pytest.mark.parametrize("url", ["http://x/mcp", "https://x", "ws://x", "wss://x", "tcp://x:1", "unix:///tmp/x", "unix:/x"])
+@pytest.mark.parametrize(
+    "url", ["http://x/mcp", "https://x", "ws://x", "wss://x", "tcp://x:1", "unix:///tmp/x", "unix:/x"]
+)
 def test_a_url_is_refused_with_what_there_is(url: str) -> None:
-    with pytest.raises(UsageError, match="not available yet.*command.*server object"):
+    with pytest.raises(UsageError, match=r"not available yet.*command.*server object"):
         Client(url)
 
 
@@ -268,7 +270,7 @@ def test_before_connecting_a_call_says_what_to_do() -> None:
         assert Client(Toy()).revision
 
 
-# --- cancelled connecting -------------------------------------------------------------------------------------------------
+# --- cancelled connecting ---------------------------------------------------------------------------------------------
 
 
 def test_connecting_cancelled_at_any_moment_leaves_nothing() -> None:

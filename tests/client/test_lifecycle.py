@@ -49,7 +49,7 @@ async def nothing_runs() -> None:
     assert asyncio.all_tasks() - {asyncio.current_task()} == set()
 
 
-# --- closing from anywhere --------------------------------------------------------------------------------------------------
+# --- closing from anywhere --------------------------------------------------------------------------------------------
 
 
 def test_closed_in_another_task() -> None:
@@ -245,7 +245,7 @@ def test_closing_while_connecting_ends_the_attempt() -> None:
     asyncio.run(story())
 
 
-# --- forgotten, and used wrongly --------------------------------------------------------------------------------------------
+# --- forgotten, and used wrongly --------------------------------------------------------------------------------------
 
 
 def test_a_forgotten_client_kills_its_server_and_warns() -> None:
@@ -303,10 +303,10 @@ def test_another_loop_gets_an_error_that_names_both_and_never_hangs() -> None:
 def test_the_version_is_that_of_the_package() -> None:
     import mcpcore
 
-    assert VERSION == mcpcore.__version__
+    assert mcpcore.__version__ == VERSION
 
 
-# --- restart ----------------------------------------------------------------------------------------------------------------
+# --- restart ----------------------------------------------------------------------------------------------------------
 
 
 def test_without_restart_a_dead_server_stays_dead_until_it_is_connected_again() -> None:
@@ -397,7 +397,7 @@ def test_one_of_many_who_wait_for_a_restart_may_be_cancelled() -> None:
     asyncio.run(story())
 
 
-# --- threads ----------------------------------------------------------------------------------------------------------------
+# --- threads ----------------------------------------------------------------------------------------------------------
 
 
 def test_the_server_may_be_upgraded_between_two_connections() -> None:

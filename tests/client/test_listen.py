@@ -33,6 +33,11 @@ def tell(toy: Toy, method: str, stream: int = 0, **params: Any) -> None:
     toy.talk.notify(method, {**params, **meta})
 
 
+def ends_at_once(message: Message, talk: Talk) -> Message:
+    acknowledge(message, talk)
+    return {"resultType": "complete"}
+
+
 async def take(events: Any, count: int) -> list[Event]:
     found: list[Event] = []
     async with asyncio.timeout(5):
@@ -41,21 +46,23 @@ async def take(events: Any, count: int) -> list[Event]:
     return found
 
 
-# --- opening --------------------------------------------------------------------------------------------------------------
+# --- opening ----------------------------------------------------------------------------------------------------------
 
 
 @both_eras
 def test_changes_come_as_events_in_both_eras(revision: str) -> None:
     async def story() -> None:
         toy = Toy(revision)
-        async with Client(toy, revisions=revision) as client:
-            async with client.listen(tools=True, prompts=True, resources=True, uris=["x://a"]) as events:
-                assert events.honoured.tools_list_changed and events.honoured.resource_subscriptions == ["x://a"]
-                for method in (TOOLS, PROMPTS, RESOURCES):
-                    tell(toy, method)
-                tell(toy, UPDATED, uri="x://a")
-                expected = [ToolsChanged(), PromptsChanged(), ResourcesChanged(), ResourceUpdated("x://a")]
-                assert await take(events, 4) == expected
+        async with (
+            Client(toy, revisions=revision) as client,
+            client.listen(tools=True, prompts=True, resources=True, uris=["x://a"]) as events,
+        ):
+            assert events.honoured.tools_list_changed and events.honoured.resource_subscriptions == ["x://a"]
+            for method in (TOOLS, PROMPTS, RESOURCES):
+                tell(toy, method)
+            tell(toy, UPDATED, uri="x://a")
+            expected = [ToolsChanged(), PromptsChanged(), ResourcesChanged(), ResourceUpdated("x://a")]
+            assert await take(events, 4) == expected
 
     asyncio.run(story())
 
@@ -98,11 +105,13 @@ def test_what_the_server_does_not_honour_is_seen() -> None:
 
         toys = [Toy(handlers={"subscriptions/listen": only_tools}), Toy(LEGACY, {"tools": {"listChanged": True}})]
         for toy in toys:
-            async with Client(toy, revisions=toy.revision) as client:
-                async with client.listen(tools=True, prompts=True, uris=["x://a"]) as events:
-                    assert events.honoured.tools_list_changed
-                    assert not events.honoured.prompts_list_changed
-                    assert events.honoured.resource_subscriptions is None
+            async with (
+                Client(toy, revisions=toy.revision) as client,
+                client.listen(tools=True, prompts=True, uris=["x://a"]) as events,
+            ):
+                assert events.honoured.tools_list_changed
+                assert not events.honoured.prompts_list_changed
+                assert events.honoured.resource_subscriptions is None
             assert toy.sent("resources/subscribe") == []
 
     asyncio.run(story())
@@ -111,15 +120,18 @@ def test_what_the_server_does_not_honour_is_seen() -> None:
 def test_streams_are_told_apart_by_their_subscription() -> None:
     async def story() -> None:
         toy = Toy()
-        async with Client(toy) as client:
-            async with client.listen(tools=True) as first, client.listen(tools=True, prompts=True) as second:
-                tell(toy, PROMPTS, stream=1)
-                tell(toy, TOOLS, stream=0)
-                toy.talk.notify(TOOLS, {"_meta": {"io.modelcontextprotocol/subscriptionId": 12345}})
-                toy.talk.notify(TOOLS)
-                await client.ping()
-                assert await take(first, 1) == [ToolsChanged()]
-                assert await take(second, 1) == [PromptsChanged()]
+        async with (
+            Client(toy) as client,
+            client.listen(tools=True) as first,
+            client.listen(tools=True, prompts=True) as second,
+        ):
+            tell(toy, PROMPTS, stream=1)
+            tell(toy, TOOLS, stream=0)
+            toy.talk.notify(TOOLS, {"_meta": {"io.modelcontextprotocol/subscriptionId": 12345}})
+            toy.talk.notify(TOOLS)
+            await client.ping()
+            assert await take(first, 1) == [ToolsChanged()]
+            assert await take(second, 1) == [PromptsChanged()]
 
     asyncio.run(story())
 
@@ -128,16 +140,18 @@ def test_events_that_nobody_reads_are_bounded() -> None:
     async def story() -> None:
         for revision in ERAS:
             toy = Toy(revision)
-            async with Client(toy, revisions=revision, limits=Limits(notification_queue=5)) as client:
-                async with client.listen(tools=True, uris=["x://"]) as events:
-                    for _ in range(1000):
-                        tell(toy, TOOLS)
-                    await client.ping()
-                    assert await take(events, 1) == [ToolsChanged()]
-                    for n in range(8):
-                        tell(toy, UPDATED, uri=f"x://{n}")
-                    await client.ping()
-                    assert await take(events, 4) == [Resync(), *(ResourceUpdated(f"x://{n}") for n in (5, 6, 7))]
+            async with (
+                Client(toy, revisions=revision, limits=Limits(notification_queue=5)) as client,
+                client.listen(tools=True, uris=["x://"]) as events,
+            ):
+                for _ in range(1000):
+                    tell(toy, TOOLS)
+                await client.ping()
+                assert await take(events, 1) == [ToolsChanged()]
+                for n in range(8):
+                    tell(toy, UPDATED, uri=f"x://{n}")
+                await client.ping()
+                assert await take(events, 4) == [Resync(), *(ResourceUpdated(f"x://{n}") for n in (5, 6, 7))]
 
     asyncio.run(story())
 
@@ -170,11 +184,13 @@ def test_an_acknowledgement_that_does_not_come_is_given_up() -> None:
 def test_no_limit_of_time_applies_to_a_stream() -> None:
     async def story() -> None:
         toy = Toy()
-        async with Client(toy, timeout=Timeouts(idle=1, total=2)) as client:
-            async with client.listen(tools=True) as events:
-                await asyncio.sleep(100_000)
-                tell(toy, TOOLS)
-                assert await take(events, 1) == [ToolsChanged()]
+        async with (
+            Client(toy, timeout=Timeouts(idle=1, total=2)) as client,
+            client.listen(tools=True) as events,
+        ):
+            await asyncio.sleep(100_000)
+            tell(toy, TOOLS)
+            assert await take(events, 1) == [ToolsChanged()]
 
     FakeClock().run(story())
 
@@ -213,7 +229,7 @@ def test_a_stream_is_used_in_the_right_order() -> None:
     asyncio.run(story())
 
 
-# --- the end --------------------------------------------------------------------------------------------------------------
+# --- the end ----------------------------------------------------------------------------------------------------------
 
 
 def result_of(listen: Message) -> Message:
@@ -257,15 +273,14 @@ def test_a_stream_that_ends_before_its_acknowledgement_is_empty() -> None:
 def test_a_lost_connection_ends_a_stream_with_its_error(revision: str) -> None:
     async def story() -> None:
         toy = Toy(revision)
-        async with Client(toy, revisions=revision) as client:
-            async with client.listen(tools=True) as events:
-                tell(toy, TOOLS)
-                await client.ping()
-                toy.talk.channel.close()
-                assert await take(events, 1) == [ToolsChanged()]
-                for _ in range(2):
-                    with pytest.raises(ConnectionLost):
-                        await anext(events)
+        async with Client(toy, revisions=revision) as client, client.listen(tools=True) as events:
+            tell(toy, TOOLS)
+            await client.ping()
+            toy.talk.channel.close()
+            assert await take(events, 1) == [ToolsChanged()]
+            for _ in range(2):
+                with pytest.raises(ConnectionLost):
+                    await anext(events)
 
     asyncio.run(story())
 
@@ -287,20 +302,22 @@ def test_closing_the_client_ends_its_streams(revision: str) -> None:
     asyncio.run(story())
 
 
-# --- again ----------------------------------------------------------------------------------------------------------------
+# --- again ------------------------------------------------------------------------------------------------------------
 
 
 @both_eras
 def test_with_restart_a_lost_stream_is_opened_again_after_a_resync(revision: str) -> None:
     async def story() -> None:
         toy = Toy(revision)
-        async with Client(toy, revisions=revision, restart=True) as client:
-            async with client.listen(tools=True, uris=["x://a"]) as events:
-                toy.talk.channel.close()
-                assert await anext(events) == Resync()
-                assert len(toy.talks) == 2
-                tell(toy, TOOLS, stream=-1)
-                assert await anext(events) == ToolsChanged()
+        async with (
+            Client(toy, revisions=revision, restart=True) as client,
+            client.listen(tools=True, uris=["x://a"]) as events,
+        ):
+            toy.talk.channel.close()
+            assert await anext(events) == Resync()
+            assert len(toy.talks) == 2
+            tell(toy, TOOLS, stream=-1)
+            assert await anext(events) == ToolsChanged()
 
     FakeClock().run(story())
 
@@ -332,7 +349,7 @@ def test_a_server_that_ends_every_stream_at_once_is_asked_ever_less_often_and_th
     FakeClock().run(story())
 
 
-# --- subscribe ------------------------------------------------------------------------------------------------------------
+# --- subscribe --------------------------------------------------------------------------------------------------------
 
 
 @both_eras
@@ -376,7 +393,10 @@ def test_the_new_stream_is_open_before_the_old_one_is_closed() -> None:
             await toy.seen("notifications/cancelled")
             order = [m["method"] for m in toy.received if m["method"] != "server/discover"]
             assert order == ["subscriptions/listen", "subscriptions/listen", "notifications/cancelled"]
-            assert toy.sent("notifications/cancelled")[0]["params"]["requestId"] == toy.sent("subscriptions/listen")[0]["id"]
+            assert (
+                toy.sent("notifications/cancelled")[0]["params"]["requestId"]
+                == toy.sent("subscriptions/listen")[0]["id"]
+            )
 
     asyncio.run(story())
 
@@ -437,7 +457,7 @@ def test_with_restart_a_standing_stream_that_the_server_ended_is_opened_again() 
             await toy.seen("subscriptions/listen", 2, seconds=60)
             await asyncio.sleep(1)
             assert seen == [{}] and len(toy.talks) == 1
-            toy.handlers["subscriptions/listen"] = lambda m, t: acknowledge(m, t) or {"resultType": "complete"}
+            toy.handlers["subscriptions/listen"] = ends_at_once
             toy.talk.say(result_of(toy.sent("subscriptions/listen")[-1]))
             await asyncio.sleep(300)
             assert len(toy.sent("subscriptions/listen")) < 15

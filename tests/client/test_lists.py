@@ -14,7 +14,7 @@ from mcpcore.testing import REVISIONS, FakeClock
 from mcpcore.types import PromptRef, TemplateRef
 from tests.client.toys import LEGACY, MODERN, Message, Talk, Toy
 
-LISTS = {
+LISTS: dict[str, tuple[str, str, Any]] = {
     "tools/list": ("list_tools", "tools", lambda n: {"name": f"n{n}", "inputSchema": {"type": "object"}}),
     "prompts/list": ("list_prompts", "prompts", lambda n: {"name": f"n{n}"}),
     "resources/list": ("list_resources", "resources", lambda n: {"name": f"n{n}", "uri": f"x://{n}"}),
@@ -81,7 +81,7 @@ def test_pages_without_end_have_a_limit() -> None:
     asyncio.run(story())
 
 
-# --- the cache ------------------------------------------------------------------------------------------------------------
+# --- the cache --------------------------------------------------------------------------------------------------------
 
 FRESH = {"ttlMs": 60_000, "cacheScope": "private"}
 
@@ -247,7 +247,13 @@ def test_a_refused_cursor_of_a_kept_page_begins_the_list_anew() -> None:
             await client.list_tools()
             restarted = True
             await client.list_tools()
-            assert [call["params"].get("cursor") for call in toy.sent("tools/list")] == [None, "old", "old", None, "new"]
+            assert [call["params"].get("cursor") for call in toy.sent("tools/list")] == [
+                None,
+                "old",
+                "old",
+                None,
+                "new",
+            ]
             toy.handlers["tools/list"] = lambda m, t: (_ for _ in ()).throw(RpcError(-32602, "never"))
             with pytest.raises(RpcError, match="never"):
                 await client.list_tools(refresh=True)
@@ -255,7 +261,7 @@ def test_a_refused_cursor_of_a_kept_page_begins_the_list_anew() -> None:
     asyncio.run(story())
 
 
-# --- prompts and completion -------------------------------------------------------------------------------------------------
+# --- prompts and completion -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("revision", REVISIONS)
@@ -267,7 +273,10 @@ def test_completion_says_what_is_completed_as_the_revision_knows_it(revision: st
             assert found.values == ["a", "b"] and found.has_more is True
             await client.complete(TemplateRef(uri="x://{a}"), "a", "")
         first, second = (call["params"] for call in toy.sent("completion/complete"))
-        assert first["ref"] == {"type": "ref/prompt", "name": "p"} and first["argument"] == {"name": "arg", "value": "a"}
+        assert first["ref"] == {"type": "ref/prompt", "name": "p"} and first["argument"] == {
+            "name": "arg",
+            "value": "a",
+        }
         assert ("context" in first) is (revision >= "2025-06-18")
         assert second["ref"] == {"type": "ref/resource", "uri": "x://{a}"} and second["argument"]["value"] == ""
 

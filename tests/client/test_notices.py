@@ -1,4 +1,4 @@
-"""Notifications: the user's callbacks get them in order, none of them holds up the reader, the unknown make no noise."""
+"""Notifications: callbacks get them in order, none of them holds up the reader, the unknown make no noise."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ def test_a_log_message_without_sense_is_ignored(caplog: pytest.LogCaptureFixture
     assert "notifications/message was ignored" in caplog.text
 
 
-# --- the log level --------------------------------------------------------------------------------------------------------
+# --- the log level ----------------------------------------------------------------------------------------------------
 
 
 def test_a_modern_server_hears_the_level_with_each_request() -> None:
@@ -180,7 +180,7 @@ def test_a_legacy_server_hears_the_level_once() -> None:
         async with Client(toy, revisions=LEGACY) as client:
             await client.set_log_level("warning")
             await client.call_tool("x")
-        assert [message["params"] for message in toy.sent("logging/setLevel")][0]["level"] == "warning"
+        assert next(message["params"] for message in toy.sent("logging/setLevel"))["level"] == "warning"
         assert LOG_LEVEL not in toy.sent("tools/call")[0]["params"].get("_meta", {})
 
     asyncio.run(story())
@@ -199,7 +199,7 @@ def test_a_server_without_logging_is_asked_for_nothing(revision: str) -> None:
     asyncio.run(story())
 
 
-# --- callbacks for changes ------------------------------------------------------------------------------------------------
+# --- callbacks for changes --------------------------------------------------------------------------------------------
 
 
 CHANGES = {

@@ -21,7 +21,7 @@ SAMPLE = {
     "params": {"messages": [{"role": "user", "content": {"type": "text", "text": "hi"}}], "maxTokens": 5},
 }
 ROOTS = {"method": "roots/list"}
-STATE = "ünïcode \u2028 \\ \" {state}"
+STATE = 'ünïcode \u2028 \\ " {state}'
 COMPLETE = {"tools/call": text("done"), "prompts/get": {"messages": []}, "resources/read": {"contents": []}}
 
 
@@ -165,7 +165,12 @@ def test_a_result_with_state_alone_is_asked_for_again_after_a_growing_pause() ->
         input_required({"q": SAMPLE}),
         input_required({"q": ROOTS}),
         input_required(
-            {"q": {"method": "elicitation/create", "params": {"message": "m", "mode": "voice", "requestedSchema": FORM}}}
+            {
+                "q": {
+                    "method": "elicitation/create",
+                    "params": {"message": "m", "mode": "voice", "requestedSchema": FORM},
+                }
+            }
         ),
     ],
 )
@@ -199,7 +204,7 @@ def test_the_users_refusal_to_sample_ends_the_call() -> None:
     asyncio.run(story())
 
 
-# --- time -----------------------------------------------------------------------------------------------------------------
+# --- time -------------------------------------------------------------------------------------------------------------
 
 
 def test_what_a_callback_takes_does_not_count_but_the_rounds_do() -> None:
@@ -256,7 +261,7 @@ def test_a_call_can_be_cancelled_while_the_user_thinks() -> None:
     asyncio.run(story())
 
 
-# --- state that is refused ------------------------------------------------------------------------------------------------
+# --- state that is refused --------------------------------------------------------------------------------------------
 
 
 def forgetful(message: Message, talk: Talk) -> Message:
@@ -270,7 +275,12 @@ def forgetful(message: Message, talk: Talk) -> Message:
 
 @pytest.mark.parametrize(
     "annotations, repeated",
-    [({"readOnlyHint": True}, True), ({"idempotentHint": True}, True), ({"destructiveHint": False}, False), (None, False)],
+    [
+        ({"readOnlyHint": True}, True),
+        ({"idempotentHint": True}, True),
+        ({"destructiveHint": False}, False),
+        (None, False),
+    ],
 )
 def test_refused_state_starts_the_call_over_once_where_that_does_no_harm(
     annotations: Message | None, repeated: bool
@@ -322,7 +332,7 @@ def test_state_that_is_refused_twice_is_an_error() -> None:
     asyncio.run(story())
 
 
-# --- by hand --------------------------------------------------------------------------------------------------------------
+# --- by hand ----------------------------------------------------------------------------------------------------------
 
 
 BY_HAND: Any = {"elicitation": {"form": {}}, "sampling": {}, "roots": {}}
@@ -336,7 +346,9 @@ def test_a_step_can_be_stored_and_resumed_by_another_client() -> None:
             step = await client.begin_call("x", {"a": 1})
         assert isinstance(step, Step)
         assert isinstance(step.questions["who"], ElicitParams) and step.questions["who"].message == "Who?"
-        assert isinstance(step.questions["what"], CreateMessageParams) and isinstance(step.questions["where"], ListRoots)
+        assert isinstance(step.questions["what"], CreateMessageParams) and isinstance(
+            step.questions["where"], ListRoots
+        )
         stored = step.to_json()
         second = Toy(handlers={"tools/call": asking(input_required({"more": ELICIT}))})
         async with Client(second, capabilities=BY_HAND) as client:
@@ -350,7 +362,9 @@ def test_a_step_can_be_stored_and_resumed_by_another_client() -> None:
         one, two = second.sent("tools/call")
         assert one["params"]["requestState"] == STATE and one["params"]["arguments"] == {"a": 1}
         assert one["params"]["inputResponses"]["who"]["content"] == {"name": "Ann"}
-        assert two["params"]["inputResponses"] == {"more": {"action": "decline"}} and "requestState" not in two["params"]
+        assert (
+            two["params"]["inputResponses"] == {"more": {"action": "decline"}} and "requestState" not in two["params"]
+        )
 
     asyncio.run(story())
 
@@ -361,7 +375,7 @@ def test_prompts_and_resources_have_steps_as_well() -> None:
         toy = Toy(handlers={"prompts/get": asking(asks), "resources/read": asking(asks)})
         async with Client(toy, capabilities=BY_HAND) as client:
             for begin in (client.begin_get_prompt("p"), client.begin_read("x://y")):
-                step = await begin  # type: ignore[misc]
+                step = await begin
                 assert isinstance(step, Step)
                 assert not isinstance(await client.resume(step, {"q": {"name": "x"}}), Step)
 
