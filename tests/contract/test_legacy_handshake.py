@@ -202,7 +202,7 @@ def test_before_initialized_the_server_asks_nothing_and_announces_nothing(tool: 
     async def main() -> None:
         server = make_server()
         async with client_of(server) as wire:
-            able = {"elicitation": {"form": {}}, "sampling": {}, "roots": {}}
+            able: dict[str, Any] = {"elicitation": {"form": {}}, "sampling": {}, "roots": {}}
             await wire.answer(initialize(legacy(wire), "2025-11-25", capabilities=able))
             server.notify_tools_changed()
             before, _ = await wire.until(wire.call(TOOL, {"name": tool}))

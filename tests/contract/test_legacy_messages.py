@@ -319,13 +319,15 @@ def test_requests_of_a_batch_run_side_by_side_and_may_ask_and_report() -> None:
         async with client_of(make_server(), BATCHES, {"roots": {}}) as wire:
             reporting = request(TOOL, 1, name="report", _meta={"progressToken": "p"})
             wire.say([reporting, request(TOOL, 2, name="roots"), request(TOOL, 3, name="roots")])
-            asked, reports = [], []
+            asked: list[Any] = []
+            reports: list[Any] = []
             async with asyncio.timeout(PATIENCE):
                 while len(asked) < 2:
                     message = await wire.hear()
                     (asked if message["method"] == "roots/list" else reports).append(message)
             wire.say([{"jsonrpc": "2.0", "id": one["id"], "result": {"roots": []}} for one in asked])
-            before, answers = [], await wire.hear()
+            before: list[Any] = []
+            answers = await wire.hear()
             while isinstance(answers, dict):
                 before.append(answers)
                 answers = await wire.hear()
