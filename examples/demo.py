@@ -255,16 +255,16 @@ async def reading(page: Page, revision: str, wire: Wire, facts: Facts) -> None:
         page.said("\n".join(f"{one['path']}:{one['line']}  {one['snippet']}" for one in result.data["matches"]))
         page.said(f"and {result.data['total'] - 3} more lines")
 
-        page.scene("index: read every file ahead, and hear how far it is")
-        result = await client.call_tool("index", progress=page.bar)
-        wire.show()
-        page.said(f"{result.data['files']} files, {result.data['lines']} lines")
-
-        page.scene("index again, but cancel it at the first sign of progress, and go on")
-        stopped = await cancelled(client)
+        page.scene("index: read every file ahead; but cancel it at the first sign of progress, and go on")
+        stopped = await cancelled(client, wire)
         result = await client.call_tool("read_file", {"path": "LICENSE", "lines": 1})
         wire.show()
         page.said(stopped)
+
+        page.scene("index again, to its end, and hear how far it is")
+        result = await client.call_tool("index", progress=page.bar)
+        wire.show()
+        page.said(f"{result.data['files']} files, {result.data['lines']} lines")
 
         page.scene("summarise README.md: the server borrows the client's model (here a stand-in)")
         result = await client.call_tool("summarise", {"path": "README.md", "sentences": 1})
@@ -283,7 +283,7 @@ async def reading(page: Page, revision: str, wire: Wire, facts: Facts) -> None:
     facts.extra = brought_along(wire)
 
 
-async def cancelled(client: Client) -> str:
+async def cancelled(client: Client, wire: Wire) -> str:
     begun = asyncio.Event()
     call = asyncio.create_task(client.call_tool("index", progress=lambda progress: begun.set()))
     waiting = asyncio.create_task(begun.wait())
@@ -291,7 +291,9 @@ async def cancelled(client: Client) -> str:
     waiting.cancel()
     call.cancel()
     await asyncio.wait({call})
-    if not call.cancelled():
+    await client.list_prompts()  # by now the server has read a cancellation
+    wire.read()
+    if not any(message.get("method") == "notifications/cancelled" for _, message in wire.frames):
         return "it was finished before it could be cancelled"
     return "the call is cancelled in the client and in the server: it is never answered"
 

@@ -34,7 +34,7 @@ def test_the_five_dependencies_are_the_only_ones() -> None:
 
 
 def test_every_extra_is_optional_and_known() -> None:
-    assert set(PROJECT["optional-dependencies"]) == {"schema", "pydantic", "fast"}
+    assert set(PROJECT["optional-dependencies"]) == {"schema", "pydantic"}
 
 
 @pytest.fixture(scope="module")

@@ -80,6 +80,9 @@ class Server(Hosting):
         self.name = name
         self.instructions = instructions
         self.revisions = _revisions(revisions)
+        sizes = page_size.values() if isinstance(page_size, Mapping) else (page_size,)
+        if any(size is not None and size < 1 for size in sizes):
+            raise UsageError("page_size: a page holds at least one item; None puts everything on one page")
         self._page_size = page_size
         self.strict_input = strict_input
         self.logging = logging
@@ -320,7 +323,7 @@ class Server(Hosting):
 
     def _completes(self) -> bool:
         handlers = [prompt.handler for prompt in self.prompts] + [template.handler for template in self.templates]
-        derived = any(completion.choices_of(p.annotation) for handler in handlers for p in handler.parameters.values())
+        derived = any(p.choices for handler in handlers for p in handler.parameters.values())
         return derived or bool(self.completions) or "completions" in self._declare
 
     def _fill(self, table: dict[str, Serve], revision: Revision) -> None:

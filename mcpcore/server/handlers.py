@@ -6,7 +6,9 @@ loop, or in a worker thread. Tools have a faster way of their own (``tools.py``)
 
 from __future__ import annotations
 
+import enum
 import inspect
+import types
 import typing
 from collections.abc import Awaitable, Callable, Mapping
 from contextvars import copy_context
@@ -14,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from mcpcore.errors import RpcError, UsageError
+from mcpcore.errors import RpcError, ToolError, UsageError
 from mcpcore.server.context import Context, SyncContext
 from mcpcore.server.running import Kind, kind_of
 from mcpcore.spec import codes
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Handler", "Parameter", "Stopped", "in_rounds"]
 
+_CHOICES_NAMED = 20
+"""Values of an enumeration that an error lists."""
+
 
 class Parameter(msgspec.Struct, frozen=True):
     """One parameter of a handler, apart from its context."""
@@ -34,6 +39,11 @@ class Parameter(msgspec.Struct, frozen=True):
     annotation: Any
     required: bool
     default: Any
+
+    @property
+    def choices(self) -> list[str] | None:
+        """The values that its hint allows, as strings, where it lists them."""
+        return _choices_of(self.annotation)
 
 
 class Handler:
@@ -79,7 +89,8 @@ class Handler:
             try:
                 converted[name] = msgspec.convert(value, parameter.annotation, strict=False)
             except msgspec.ValidationError as error:
-                raise RpcError(codes.INVALID_PARAMS, f"{method}: argument {name}: {error}") from None
+                text = f"{method}: argument {name}: {_expectation(parameter, error)}"
+                raise RpcError(codes.INVALID_PARAMS, text) from None
         for parameter in self.parameters.values():
             if parameter.required and parameter.name not in converted:
                 raise RpcError(codes.INVALID_PARAMS, f"{method}: the argument {parameter.name} is required")
@@ -87,7 +98,10 @@ class Handler:
 
     async def run(self, exchange: Exchange, values: Mapping[str, Any]) -> Any:
         """What the function returned, or, in ``Stopped``, the result that stands instead."""
-        return await in_rounds(exchange, lambda: self._call(exchange, values))
+        try:
+            return await in_rounds(exchange, lambda: self._call(exchange, values))
+        except ToolError as error:  # meant for the client, and only a tool's result could carry it as one
+            raise RpcError(codes.INTERNAL_ERROR, f"{exchange.method}: {error}") from error
 
     async def _call(self, exchange: Exchange, values: Mapping[str, Any]) -> Any:
         arguments = {name: values[name] for name in self.parameters if name in values}
@@ -135,6 +149,30 @@ def _hints(fn: Callable[..., Any]) -> dict[str, Any]:
         return typing.get_type_hints(inspect.unwrap(getattr(target, "func", target)), include_extras=True)
     except (NameError, TypeError) as error:
         raise UsageError(f"{_name(fn)}: an annotation cannot be resolved: {error}") from None
+
+
+def _choices_of(annotation: Any) -> list[str] | None:
+    origin = typing.get_origin(annotation)
+    if origin is typing.Annotated:
+        return _choices_of(typing.get_args(annotation)[0])
+    if origin is typing.Literal:
+        return [str(value) for value in typing.get_args(annotation)]
+    if origin in (typing.Union, types.UnionType):
+        found = [_choices_of(option) for option in typing.get_args(annotation) if option is not type(None)]
+        return [value for values in found if values for value in values] or None
+    if isinstance(annotation, type) and issubclass(annotation, enum.Enum):
+        return [str(member.value) for member in annotation]
+    return None
+
+
+def _expectation(parameter: Parameter, error: msgspec.ValidationError) -> str:
+    """What the parameter takes. Of an enumeration msgspec says which value it refused, and that is the peer's."""
+    text = str(error)
+    if "enum value" not in text:
+        return text
+    choices = parameter.choices or []
+    more = f" and {len(choices) - _CHOICES_NAMED} more" if len(choices) > _CHOICES_NAMED else ""
+    return f"Expected one of {', '.join(choices[:_CHOICES_NAMED])}{more}"
 
 
 def _is_context(hint: Any) -> bool:
