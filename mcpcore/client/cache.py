@@ -76,9 +76,14 @@ class ResultCache:
             self._drop(key)
 
     def forget_resource(self, uri: str) -> None:
-        """This resource changed."""
+        """This resource changed, and with it those that it is a part of: a server may name the part alone."""
         self.generation += 1
         self._drop(("resources/read", uri))
+        whole = uri
+        while "/" in whole:
+            whole = whole.rpartition("/")[0]
+            self._drop(("resources/read", whole))
+            self._drop(("resources/read", whole + "/"))
 
     def clear(self) -> None:
         self.generation += 1
