@@ -109,7 +109,7 @@ class Calls:
         """A progress notification came. One for a call that is over is ordinary, and dropped."""
         token = params.get("progressToken")
         call = self._open.get(token) if type(token) is int else None
-        if call is None:
+        if call is None or call.pending.settled:
             return
         call.heard = self.clock.now()
         if call.on_progress is None:
