@@ -39,6 +39,7 @@ CASES = [case for case in SERVER_CASES if case.peer == "server-everything"]
 CONDITIONAL = {"get-roots-list", "trigger-sampling-request", "trigger-elicitation-request"}
 ROOT = "file:///test/root"
 WATCHED = "demo://resource/dynamic/text/1"
+URL = {"url": "https://example.com/consent", "message": "Please visit."}
 SECONDS = 60.0
 
 Action = Callable[["Visitor"], Awaitable[Any]]
@@ -95,6 +96,8 @@ ACTIONS |= {
     "wrong_argument": calling("get-sum", {"a": "two"}),
     "sampling": calling("trigger-sampling-request", {"prompt": "Hello", "maxTokens": 10}),
     "elicitation": calling("trigger-elicitation-request"),
+    "url_elicitation": calling("trigger-url-elicitation", URL | {"elicitationId": "one"}),
+    "task_only": calling("simulate-research-query", {"topic": "interoperability"}),
 }
 
 
@@ -160,6 +163,14 @@ async def contents(visitor: Visitor) -> list[Any]:
 
 
 @action
+async def url_required(visitor: Visitor) -> Any:
+    try:
+        return await visitor.client.call_tool("trigger-url-elicitation", URL | {"errorPath": True})
+    except RpcError as refused:
+        return refused
+
+
+@action
 async def unknown_resource(visitor: Visitor) -> int | None:
     try:
         await visitor.client.read_resource("demo://no/such/thing")
@@ -181,6 +192,13 @@ async def update(visitor: Visitor) -> str:
 
 
 @dataclass
+class Failed:
+    """An action ended with this exception, which no test of it expects."""
+
+    error: Exception
+
+
+@dataclass
 class Visited:
     """What came of each action: its result, or the exception it ended with; and what the server asked."""
 
@@ -190,8 +208,8 @@ class Visited:
 
     def __getitem__(self, name: str) -> Any:
         outcome = self.outcomes[name]
-        if isinstance(outcome, Exception):
-            raise outcome
+        if isinstance(outcome, Failed):
+            raise outcome.error
         return outcome
 
     def needs(self, revision: str) -> None:
@@ -211,7 +229,7 @@ def visit(case: ServerCase) -> Visited:
                 try:
                     visited.outcomes[name] = await act(visitor)
                 except Exception as error:
-                    visited.outcomes[name] = error
+                    visited.outcomes[name] = Failed(error)
         return visited
 
     try:
@@ -278,6 +296,23 @@ def test_elicitation_is_answered(visited: Visited) -> None:
     visited.needs("2025-06-18")
     assert "User provided the requested information" in visited["elicitation"].text
     assert "elicitation: form" in visited.asked
+
+
+def test_a_visit_to_a_url_is_proposed(visited: Visited) -> None:
+    visited.needs("2025-11-25")
+    assert "User completed the URL elicitation flow" in visited["url_elicitation"].text
+    assert "elicitation: url" in visited.asked
+
+
+def test_a_visit_that_must_come_first_is_told_with_its_url(visited: Visited) -> None:
+    visited.needs("2025-11-25")
+    refused = visited["url_required"]
+    assert refused.code == -32042
+    assert [question["mode"] for question in refused.data["elicitations"]] == ["url"]
+
+
+def test_a_tool_that_only_runs_as_a_task_says_so(visited: Visited) -> None:
+    assert visited["task_only"].is_error
 
 
 def test_the_roots_are_asked_for_unrelated_to_any_request(visited: Visited) -> None:
