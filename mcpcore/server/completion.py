@@ -5,9 +5,6 @@ Specification: https://modelcontextprotocol.io/specification/2026-07-28/server/u
 
 from __future__ import annotations
 
-import enum
-import types
-import typing
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -21,25 +18,10 @@ if TYPE_CHECKING:
     from mcpcore.core.exchange import Exchange
     from mcpcore.server.app import Server
 
-__all__ = ["choices_of", "serve_complete"]
+__all__ = ["serve_complete"]
 
 _MOST = 100
 """Values in one answer (server/utilities/completion#completion-results)."""
-
-
-def choices_of(annotation: Any) -> list[str] | None:
-    """The values that a hint allows, where it lists them."""
-    origin = typing.get_origin(annotation)
-    if origin is typing.Annotated:
-        return choices_of(typing.get_args(annotation)[0])
-    if origin is typing.Literal:
-        return [str(value) for value in typing.get_args(annotation)]
-    if origin in (typing.Union, types.UnionType):
-        found = [choices_of(option) for option in typing.get_args(annotation) if option is not type(None)]
-        return [value for values in found if values for value in values] or None
-    if isinstance(annotation, type) and issubclass(annotation, enum.Enum):
-        return [str(member.value) for member in annotation]
-    return None
 
 
 def serve_complete(server: Server, exchange: Exchange) -> Any:
@@ -80,8 +62,7 @@ async def _complete(
         found = await handler.run(exchange, {"value": value, "arguments": given})
     else:
         parameter = target.parameters.get(name)
-        choices = choices_of(parameter.annotation) if parameter is not None else None
-        found = ranked(choices or [], value)
+        found = ranked((parameter.choices if parameter is not None else None) or [], value)
     return {"completion": _written(found)}
 
 

@@ -6,6 +6,8 @@ Only shapes are decided here; which members a revision knows is decided later, b
 from __future__ import annotations
 
 import base64
+import binascii
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -28,6 +30,7 @@ from mcpcore.types import (
     TextResourceContents,
     ToolResult,
     UnknownContent,
+    from_wire,
     to_wire,
 )
 
@@ -35,6 +38,8 @@ __all__ = ["BLOCKS", "error_result", "jsonable", "prompt_result", "read_result",
 
 BLOCKS = (TextContent, ImageContent, AudioContent, ResourceLink, EmbeddedResource, UnknownContent, Image, Audio)
 """What a handler may put into the content of a tool result or prompt as it is."""
+_ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\s]*\Z")
+_MIME_TYPE = re.compile(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+(?:\s*;.*)?\Z", re.ASCII)  # RFC 6838, section 4.2
 
 
 def error_result(text: str, meta: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -103,7 +108,7 @@ def _unusual(value: Any) -> Any:
 def read_result(value: Any, uri: str, mime_type: str | None) -> dict[str, Any]:
     """The contents that a resource handler's return value stands for."""
     if isinstance(value, ReadResourceResult):
-        return to_wire(value)
+        return {**to_wire(value), "contents": [_contents(one, uri, mime_type) for one in value.contents]}
     if isinstance(value, list | tuple) and value and all(_is_contents(item) for item in value):
         return {"contents": [_contents(item, uri, mime_type) for item in value]}
     return {"contents": [_contents(value, uri, mime_type)]}
@@ -115,6 +120,8 @@ def _is_contents(value: Any) -> bool:
 
 def _contents(value: Any, uri: str, mime_type: str | None) -> dict[str, Any]:
     if _is_contents(value):
+        if isinstance(value, BlobResourceContents):
+            _check_base64(value.blob, "the blob of a resource")
         return to_wire(value)
     if isinstance(value, str):
         return {"uri": uri, "mimeType": mime_type or "text/plain", "text": value}
@@ -132,6 +139,7 @@ def prompt_result(value: Any, description: str | None) -> dict[str, Any]:
     """The messages that a prompt handler's return value stands for; plain texts and blocks speak as the user."""
     if isinstance(value, GetPromptResult):
         result = to_wire(value)
+        result = {**result, "messages": [_checked(message) for message in result["messages"]]}
     else:
         items = value if isinstance(value, list | tuple) else [value]
         result = {"messages": [_message(item) for item in items]}
@@ -146,11 +154,42 @@ def _message(value: Any) -> dict[str, Any]:
     elif isinstance(value, Mapping) and "role" in value and "content" in value:
         content = value["content"]
         message = {"role": value["role"], "content": content if isinstance(content, dict) else _block(content)}
+        from_wire(PromptMessage, message)  # written by hand: has it all its members?
     else:
         message = {"role": "user", "content": _block(value)}
+    return _checked(message)
+
+
+def _checked(message: dict[str, Any]) -> dict[str, Any]:
+    """A message as the specification wants it, or ``UsageError`` (server/prompts#promptmessage)."""
+    if message["role"] not in ("user", "assistant"):
+        raise UsageError(f"the role of a prompt's message is user or assistant, not {message['role']!r}")
     content = message["content"]
-    if content.get("type") == "resource" and "mimeType" not in content["resource"]:
-        # Required in prose, optional in the schema (server/prompts#embedded-resources): always sent.
-        known = "text/plain" if "text" in content["resource"] else "application/octet-stream"
-        message = {**message, "content": {**content, "resource": {**content["resource"], "mimeType": known}}}
+    kind = content.get("type")
+    if kind == "image" or kind == "audio":
+        _check_base64(content["data"], f"the data of an {kind} block")
+        if not _MIME_TYPE.match(content["mimeType"]):
+            raise UsageError(f"an {kind} block has a MIME type, such as {kind}/png, not {content['mimeType']!r}")
+    elif kind == "resource":
+        return {**message, "content": {**content, "resource": _embedded(content["resource"])}}
     return message
+
+
+def _embedded(resource: dict[str, Any]) -> dict[str, Any]:
+    """An embedded resource as server/prompts#embedded-resources wants it, or ``UsageError``."""
+    if not _ABSOLUTE.match(resource["uri"]):
+        raise UsageError(f"an embedded resource has a URI that begins with a scheme, not {resource['uri']!r}")
+    if "blob" in resource:
+        _check_base64(resource["blob"], "the blob of an embedded resource")
+    if "mimeType" in resource:
+        return resource
+    # Required in prose, optional in the schema: always sent.
+    return {**resource, "mimeType": "text/plain" if "text" in resource else "application/octet-stream"}
+
+
+def _check_base64(text: str, what: str) -> None:
+    """Blocks and contents that a handler made itself; what is made of bytes here needs no look."""
+    try:
+        binascii.a2b_base64(text, strict_mode=True)
+    except ValueError as error:
+        raise UsageError(f"{what} is not base64 ({error}); Image, Audio and bytes are encoded for you") from None
