@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from mcpcore.client.answers import Answers
 from mcpcore.client.cache import ResultCache
@@ -34,10 +34,38 @@ if TYPE_CHECKING:
 
     from mcpcore.client.dial import Connection
 
-__all__ = ["VERSION", "Client"]
+__all__ = ["VERSION", "Client", "ClientOptions"]
 
 VERSION = "0.1.0"
 """What a client calls itself where its user gives it no version: the package's."""
+
+
+class ClientOptions(TypedDict, total=False):
+    """The keyword arguments of ``Client``, for who passes them on."""
+
+    name: str
+    version: str
+    title: str | None
+    revisions: str | Iterable[str] | None
+    timeout: Timeout
+    sampling: Callable[..., Any] | None
+    elicitation: Callable[..., Any] | None
+    roots: Any
+    log: Callable[..., Any] | None
+    progress: OnProgress | None
+    notifications: Mapping[str, Callable[..., Any]] | None
+    capabilities: Mapping[str, Any] | None
+    extensions: Mapping[str, Any] | None
+    output_check: OutputCheck
+    restart: bool
+    cache: bool
+    verdict: Verdict | str | None
+    env: Mapping[str, str] | None
+    cwd: str | os.PathLike[str] | None
+    inherit_env: InheritEnv
+    close_timeout: float
+    max_rounds: int
+    limits: Limits
 
 
 class Client(Requests):
@@ -100,9 +128,8 @@ class Client(Requests):
         self._caching = cache
         self._progress = progress
         self._level: str | None = LOG_LEVELS[0] if log is not None else None
-        options = {"env": env, "cwd": cwd, "inherit_env": inherit_env, "close_timeout": close_timeout}
         settings = Settings(
-            target=target_for(target, limits, **options),  # type: ignore[arg-type]
+            target=target_for(target, limits, env=env, cwd=cwd, inherit_env=inherit_env, close_timeout=close_timeout),
             revisions=_revisions(revisions),
             timeouts=Timeouts().narrowed(timeout),
             limits=limits,

@@ -12,9 +12,9 @@ import inspect
 import threading
 import warnings
 from collections.abc import Callable, Coroutine, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
-from mcpcore.client.app import Client
+from mcpcore.client.app import Client, ClientOptions
 from mcpcore.client.callbacks import in_thread
 from mcpcore.errors import UsageError
 
@@ -103,12 +103,13 @@ class SyncClient:
     that loop stands still meanwhile). Ctrl-C cancels what is waited for. Not after ``fork``.
     """
 
-    def __init__(self, target: Any, **options: Any) -> None:
-        for name in ("log", "progress"):
-            options[name] = _threaded(options.get(name))
+    def __init__(self, target: Any, **options: Unpack[ClientOptions]) -> None:
+        options["log"] = _threaded(options.get("log"))
+        options["progress"] = _threaded(options.get("progress"))
         notifications = options.get("notifications")
         if isinstance(notifications, Mapping):
-            options["notifications"] = {method: _threaded(function) for method, function in notifications.items()}
+            threaded = {method: _threaded(function) for method, function in notifications.items()}
+            options["notifications"] = threaded  # type: ignore[typeddict-item]
         self._client = Client(target, **options)
         self._thread: _LoopThread | None = None
         self._starting = threading.Lock()

@@ -55,6 +55,8 @@ class Link:
         self._unknown: set[str] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._wanted = False
+        self._holders = 0
+        """How many ``connect`` have returned since it was wanted."""
         self._connection: Connection | None = None
         self._dialling: asyncio.Task[Connection] | None = None
         self._waiting = 0
@@ -111,12 +113,15 @@ class Link:
         if self._closing is not None:
             await asyncio.wait([self._closing])
         if self.live() is None:
-            self._wanted = True
+            if not self._wanted:
+                self._wanted, self._holders = True, 0
             try:
                 await self._dial()
             except BaseException:
-                self._wanted = self._connection is not None
+                if self._holders == 0 and self._waiting == 0:  # cancelled just as the connection stood: nobody has it
+                    await self._close_here()
                 raise
+        self._holders += 1
 
     def _begin_anew(self, loop: asyncio.AbstractEventLoop) -> None:
         """Whatever belonged to an earlier loop ended with it."""
@@ -186,13 +191,18 @@ class Link:
         self._tools.forget()
         if self._wanted:
             self._keep(end(runner, politely=True), _ENDING)
-            self._stream_ended()
+            if self.restarts:
+                self._stream_ended()
 
     def _stream_ended(self) -> None:
         """Nobody would notice that changes are not heard any more: listen again by ourselves."""
-        if self.restarts and self._wanted and self.standing.wanted and not self._restoring:
-            self._restoring = True
-            self._keep(self._restore(), "mcpcore-restore")
+        if not self._wanted or not self.standing.wanted or self._restoring:
+            return
+        if not self.restarts:
+            log.warning("%s: changes are not heard any more: the server ended the stream", self._target.name)
+            return
+        self._restoring = True
+        self._keep(self._restore(), "mcpcore-restore")
 
     async def _restore(self) -> None:
         assert self._pauses is not None

@@ -50,9 +50,7 @@ class Standing:
         logged.
         """
         async with self._changing:
-            if not self.wanted or (
-                self._stream is not None and not self._stream.ended and connection is self._connection
-            ):
+            if not self.wanted or self._stands(connection):
                 return
             try:
                 await self._replace(connection)
@@ -66,9 +64,10 @@ class Standing:
     async def add(self, connection: Connection, uri: str) -> None:
         """Hear of this resource as well. Raises ``MissingCapability`` where the server will not tell of it."""
         async with self._changing:
-            if uri in self._uris:
+            known = uri in self._uris
+            if known and self._stands(connection):
                 return
-            if len(self._uris) >= self._limits.max_subscribed_uris:
+            if not known and len(self._uris) >= self._limits.max_subscribed_uris:
                 raise UsageError(
                     f"at most {self._limits.max_subscribed_uris} resources can be subscribed to; unsubscribe first"
                 )
@@ -76,7 +75,8 @@ class Standing:
             try:
                 await self._replace(connection)
             except BaseException:
-                del self._uris[uri]
+                if not known:
+                    del self._uris[uri]
                 raise
             honoured = self._stream.honoured.resource_subscriptions if self._stream is not None else None
             if uri not in (honoured or ()):
@@ -91,6 +91,9 @@ class Standing:
             if uri in self._uris:
                 del self._uris[uri]
                 await self._replace(connection)
+
+    def _stands(self, connection: Connection) -> bool:
+        return connection is self._connection and self._stream is not None and not self._stream.ended
 
     def lose(self) -> None:
         """The connection is over."""

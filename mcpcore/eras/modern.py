@@ -258,12 +258,12 @@ class ModernClient:
         envelope = self._envelope
         if log_level is not None:
             envelope = {**envelope, LOG_LEVEL: log_level}
+        meta = params.get("_meta") if params is not None else None
+        if meta:
+            envelope = {**envelope, **meta}
         if token is not None:
             envelope = {**envelope, PROGRESS_TOKEN: token}
-        if params is None:
-            return {"_meta": envelope}
-        meta = params.get("_meta")
-        return {**params, "_meta": {**envelope, **meta} if meta else envelope}
+        return {"_meta": envelope} if params is None else {**params, "_meta": envelope}
 
     def is_incomplete(self, method: str, result: dict[str, Any]) -> bool:
         """Whether the server asks for something before it completes the request.

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from mcpcore.client import Client, Resync, Step, SyncClient, Timeouts, ToolsChanged
+from mcpcore.client.app import ClientOptions
 from mcpcore.core.limits import Limits
 from mcpcore.errors import CallTimeout, ConnectFailed, ConnectionLost, UsageError
 from mcpcore.types import Progress, PromptRef, ToolResult
@@ -38,6 +39,10 @@ def test_both_clients_have_the_same_methods_with_the_same_parameters(kind: type)
         twin = getattr(other, name)
         if callable(member):
             assert list(inspect.signature(member).parameters) == list(inspect.signature(twin).parameters), name
+
+
+def test_the_options_of_both_are_the_same() -> None:
+    assert list(ClientOptions.__annotations__) == list(inspect.signature(Client).parameters)[1:]
 
 
 @both_eras

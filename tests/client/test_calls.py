@@ -397,6 +397,37 @@ def test_both_sides_writing_much_at_once_do_not_wait_for_each_other() -> None:
     asyncio.run(asyncio.wait_for(story(), 10))
 
 
+def test_a_server_of_2025_03_26_may_send_batches() -> None:
+    async def story() -> None:
+        seen: list[Any] = []
+        toy = Toy("2025-03-26", handlers={"tools/call": silence})
+        async with Client(toy, notifications={"vendor/event": seen.append}) as client:
+            calls = [asyncio.ensure_future(client.call_tool(name)) for name in "ab"]
+            await toy.seen("tools/call", 2)
+            answers: list[Message] = [
+                {"jsonrpc": "2.0", "id": call["id"], "result": text(call["params"]["name"])}
+                for call in toy.sent("tools/call")
+            ]
+            told = {"jsonrpc": "2.0", "method": "vendor/event", "params": {"n": 1}}
+            toy.talk.say([answers[1], told, answers[0]])  # type: ignore[arg-type]
+            assert [result.text for result in await asyncio.gather(*calls)] == ["a", "b"]
+            assert seen == [{"n": 1}]
+
+    asyncio.run(story())
+
+
+def test_a_progress_token_of_the_callers_own_does_not_confuse_ours() -> None:
+    async def story() -> None:
+        for revision in ERAS:
+            seen: list[Any] = []
+            toy = Toy(revision, handlers={"tools/call": five_steps})
+            async with Client(toy, revisions=revision) as client:
+                await client.call_tool("x", progress=seen.append, meta={"progressToken": "mine", "acme/a": 1})
+            assert len(seen) == 5 and toy.sent("tools/call")[0]["params"]["_meta"]["acme/a"] == 1
+
+    asyncio.run(story())
+
+
 @pytest.mark.parametrize("revision", [LEGACY, MODERN])
 def test_ping_is_a_round_trip_in_both_eras(revision: str) -> None:
     async def story() -> None:

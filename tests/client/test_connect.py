@@ -295,6 +295,43 @@ def test_connecting_cancelled_at_any_moment_leaves_nothing() -> None:
     assert after <= before + 1
 
 
+@pytest.mark.parametrize("revision", [LEGACY, MODERN])
+def test_connecting_cancelled_in_any_turn_of_the_loop_leaves_nothing(revision: str) -> None:
+    async def story() -> None:
+        finished = 0
+        for turns in range(40):
+            toy = Toy(revision)
+            client = Client(toy, notifications={"notifications/tools/list_changed": lambda params: None})
+            connecting = asyncio.ensure_future(client.connect())
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            connecting.cancel()
+            await asyncio.wait([connecting])
+            if not connecting.cancelled():
+                finished += 1
+                await client.close()
+            assert all(talk.channel.is_closing() for talk in toy.talks), f"after {turns} turns"
+            assert asyncio.all_tasks() == {asyncio.current_task()}, f"after {turns} turns"
+        assert 0 < finished < 40
+
+    asyncio.run(story())
+
+
+def test_of_two_who_connect_one_may_be_cancelled_at_any_moment() -> None:
+    async def story() -> None:
+        for turns in range(30):
+            client = Client(Toy())
+            one, two = (asyncio.ensure_future(client.connect()) for _ in "ab")
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            one.cancel()
+            await two
+            await client.ping()
+            await client.close()
+
+    asyncio.run(story())
+
+
 def test_connecting_to_a_silent_server_in_memory_can_be_cancelled() -> None:
     async def story() -> None:
         toy = Toy(handlers={"server/discover": silence})

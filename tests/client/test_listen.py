@@ -417,6 +417,23 @@ def test_a_server_without_subscriptions_is_a_missing_capability(revision: str) -
     asyncio.run(story())
 
 
+def test_without_restart_the_log_says_that_changes_are_not_heard_and_subscribing_again_helps(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def story() -> None:
+        toy = Toy()
+        async with Client(toy) as client:
+            await client.subscribe("x://a")
+            toy.talk.say(result_of(toy.sent("subscriptions/listen")[0]))
+            await client.ping()
+            assert len(toy.sent("subscriptions/listen")) == 1
+            await client.subscribe("x://a")
+            assert len(toy.sent("subscriptions/listen")) == 2
+
+    asyncio.run(story())
+    assert "changes are not heard any more" in caplog.text
+
+
 def test_subscriptions_have_a_limit() -> None:
     async def story() -> None:
         async with Client(Toy(), limits=Limits(max_subscribed_uris=2)) as client:
