@@ -43,6 +43,8 @@ __all__ = ["make_prompt", "make_resource", "make_tool"]
 _log = logging.getLogger("mcpcore.server")
 _PLAIN = (*BLOCKS, ToolResult, InputRequired, GetPromptResult)
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,128}\Z")
+_URI = re.compile(r"(?:[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=-]|%[0-9A-Fa-f]{2})+\Z")
+"""The characters of RFC 3986 (server/resources#custom-uri-schemes); what a template may hold is its own affair."""
 _THREADS = ("worker", "loop", "dedicated")
 
 
@@ -142,6 +144,8 @@ def make_resource(
     """See ``Server.add_resource``."""
     if not re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", uri):
         raise UsageError(f"resource {uri!r}: a URI begins with a scheme, such as docs: or file:")
+    if "{" not in uri and not _URI.match(uri):
+        raise UsageError(f"resource {uri!r}: percent-encode what is no character of a URI, spaces for one")
     handler = Handler(server, fn, thread)
     common: dict[str, Any] = {
         "name": name if name is not None else _name_of(fn),

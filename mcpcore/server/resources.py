@@ -66,17 +66,31 @@ class RegisteredTemplate:
     def match(self, uri: str) -> dict[str, Any] | None:
         """The variables of this URI. A path that could lead out of its directory matches nothing."""
         values = self.template.match(uri)
-        if values is None or (uri.startswith("file:") and _leads_out(values)):
+        if values is None or (uri[:5].lower() == "file:" and _leads_out(uri, values)):
             return None
         return values
 
 
-def _leads_out(values: dict[str, Any]) -> bool:
-    """``file://`` paths must be kept from traversal (server/resources#common-uri-schemes)."""
+def _leads_out(uri: str, values: dict[str, Any]) -> bool:
+    """``file://`` paths must be kept from traversal (server/resources#security-considerations).
+
+    Looked at are the values and the whole path: a literal ``.`` before a value ``./x`` climbs, and a value that begins
+    with a slash, joined to a directory, begins anew at the root.
+    """
+    from urllib.parse import unquote
+
     from mcpcore.server.templates import is_unsafe_path
 
+    path = uri[5:].partition("#")[0].partition("?")[0]
+    path = path[2:].partition("/")[2] if path.startswith("//") else path.removeprefix("/")
     parts = [part for value in values.values() for part in (value if isinstance(value, list) else [value])]
-    return any(is_unsafe_path(part.lstrip("/")) for part in parts)
+    if is_unsafe_path(path) or any(is_unsafe_path(part.lstrip("/")) for part in parts):
+        return True
+    for _ in range(4):  # is_unsafe_path refuses what is encoded more often
+        if "//" in path:
+            return True
+        path = unquote(path)
+    return False
 
 
 async def read(server: Server, exchange: Exchange, uri: str) -> dict[str, Any]:
