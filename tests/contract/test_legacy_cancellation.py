@@ -152,6 +152,23 @@ def test_a_cancellation_that_fits_nothing_open_changes_nothing(revision: str) ->
     asyncio.run(main())
 
 
+@pytest.mark.spec("2025-11-25/tasks/M09")
+def test_a_server_without_tasks_serves_and_cancels_a_call_with_a_task_as_any_other() -> None:
+    async def main() -> None:
+        handlers = Handlers()
+        async with client_of(handlers.server, "2025-11-25") as wire:
+            arguments = {"text": "x"}
+            result = await wire.result(TOOL, {"name": "echo", "arguments": arguments, "task": {"ttl": 1000}})
+            assert result["content"][0]["text"] == "x" and "task" not in result
+            id = wire.call(TOOL, {"name": "sleep", "task": {}})
+            await asyncio.wait_for(handlers.began.wait(), PATIENCE)
+            cancel(wire, id)
+            assert await handlers.end() == "cancelled"
+            assert (await wire.error("tasks/list", {}))["code"] == -32601
+
+    asyncio.run(main())
+
+
 @pytest.mark.spec("2024-11-05/cancellation/M04", "2024-11-05/cancellation/Y01")
 @pytest.mark.parametrize("revision", LEGACY)
 def test_a_cancellation_that_races_with_the_answer_does_no_harm(revision: str) -> None:
@@ -277,6 +294,7 @@ def test_a_server_that_has_nothing_to_ask_sends_no_pings() -> None:
 
 @pytest.mark.spec("2024-11-05/progress/M01", "2024-11-05/progress/M03", "2024-11-05/progress/M04")
 @pytest.mark.spec("2024-11-05/progress/Y01", "2024-11-05/progress/M06", "2025-03-26/progress/S01")
+@pytest.mark.spec("2024-11-05/messages/M08")
 @pytest.mark.parametrize("revision", LEGACY)
 @pytest.mark.parametrize("token", [0, -3, 2**53 + 1, "", "0", "é"])
 def test_progress_carries_the_token_as_it_came_and_rises(revision: str, token: Any) -> None:
@@ -290,6 +308,7 @@ def test_progress_carries_the_token_as_it_came_and_rises(revision: str, token: A
             assert values and values == sorted(set(values)) and values[-1] == 10
             for message in before:
                 assert message["method"] == "notifications/progress"
+                assert "id" not in message
                 params = message["params"]
                 assert type(params["progressToken"]) is type(token) and params["progressToken"] == token
                 assert params["total"] == 10

@@ -368,6 +368,22 @@ def test_a_question_that_the_server_cancels_is_given_up_and_not_answered(revisio
     asyncio.run(main())
 
 
+@pytest.mark.spec("2025-11-25/tasks/M09")
+def test_a_client_without_tasks_answers_a_question_with_a_task_as_any_other() -> None:
+    async def main() -> None:
+        async def script(wire: Wire) -> None:
+            await opened(wire, "2025-11-25")
+            message = {"role": "user", "content": {"type": "text", "text": "?"}}
+            params = {"messages": [message], "maxTokens": 1, "task": {"ttl": 1000}}
+            result = await wire.result("sampling/createMessage", params)
+            assert result["content"]["text"] == "!" and "task" not in result
+
+        async with serving(script) as target, Client(target, revisions=LEGACY, sampling=lambda _: "!"):
+            await target.tasks[0]
+
+    asyncio.run(main())
+
+
 # -- ping and progress -------------------------------------------------------------------------------------------------
 
 

@@ -299,6 +299,7 @@ def test_a_request_for_what_was_not_declared_is_an_error(method: str, params: di
 
 
 @pytest.mark.spec("2024-11-05/lifecycle/S06", "2025-06-18/lifecycle/M10", "2024-11-05/basic/M02")
+@pytest.mark.spec("2024-11-05/transports/M10")
 @pytest.mark.parametrize("revision", LEGACY)
 def test_a_whole_conversation_is_in_the_schema_of_its_revision(revision: str) -> None:
     async def main() -> None:

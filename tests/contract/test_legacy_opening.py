@@ -39,6 +39,7 @@ def every_callback() -> dict[str, Any]:
 @pytest.mark.spec("2024-11-05/lifecycle/M01", "2024-11-05/lifecycle/M02", "2024-11-05/lifecycle/M03")
 @pytest.mark.spec("2024-11-05/lifecycle/M04", "2024-11-05/lifecycle/M06", "2024-11-05/lifecycle/M07")
 @pytest.mark.spec("2025-03-26/lifecycle/M05", "2024-11-05/lifecycle/S06", "2025-06-18/lifecycle/M10")
+@pytest.mark.spec("2024-11-05/messages/M08", "2024-11-05/transports/M10")
 @pytest.mark.parametrize("revision", LEGACY)
 def test_the_first_message_is_initialize_and_the_second_initialized(revision: str) -> None:
     async def main() -> None:
@@ -312,7 +313,6 @@ def test_what_the_server_did_not_declare_is_not_subscribed_to_nor_set(revision: 
     asyncio.run(main())
 
 
-@pytest.mark.spec("2024-11-05/lifecycle/S07", "2025-06-18/lifecycle/M11")
 @pytest.mark.xfail(strict=True, reason="requests are sent whatever the server declared; the server refuses them")
 def test_the_client_requests_nothing_that_the_server_did_not_declare() -> None:
     async def main() -> None:

@@ -286,3 +286,18 @@ def test_what_a_server_writes_to_stderr_is_no_failure(tmp_path: Path) -> None:
 
     asyncio.run(main())
     assert diary.words() == ["EOF", "exit"]
+
+
+@pytest.mark.spec("2025-03-26/basic/S02")
+def test_credentials_reach_the_server_by_its_environment_and_never_by_the_pipe(tmp_path: Path) -> None:
+    diary = Diary(tmp_path, "good")
+    program = tmp_path / "server.py"
+    program.write_text(SCRIPT.replace('note("exit")', 'note(os.environ["TOKEN"])'))
+
+    async def main() -> None:
+        async with Client(diary.command, revisions=LEGACY, env={"TOKEN": "s3cr3t"}) as client:
+            await client.ping()
+
+    asyncio.run(main())
+    assert diary.words() == ["EOF", "s3cr3t"]
+    assert not any("s3cr3t" in line or "authorization" in line.lower() for line in diary.lines())
