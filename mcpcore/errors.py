@@ -18,6 +18,7 @@ __all__ = [
     "McpError",
     "MissingCapability",
     "ProtocolViolation",
+    "QuestionFailed",
     "RpcError",
     "ToolError",
     "TransportError",
@@ -67,6 +68,13 @@ class MissingCapability(RpcError):
     def __init__(self, message: str, required: dict[str, Any]) -> None:
         super().__init__(-32021, message, {"requiredCapabilities": required})
         self.required = required
+
+
+class QuestionFailed(RpcError):
+    """The client answered a question (elicitation, sampling, roots) with an error, such as -1 where the user refused.
+
+    A handler that does not catch it fails; its code is not sent on, since it would mean something else there.
+    """
 
 
 class ProtocolViolation(McpError):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from mcpcore.core.events import Event, Notified
 from mcpcore.core.exchange import Exchange
-from mcpcore.errors import RpcError
+from mcpcore.errors import QuestionFailed, RpcError
 from mcpcore.spec import codes
 from mcpcore.spec.members import RESULT_KINDS, sieve
 from mcpcore.spec.meta import LOG_LEVELS
@@ -119,6 +119,8 @@ class LegacyServer:
         return RpcError(codes.INVALID_REQUEST, text, {"requiredCapabilities": required})
 
     def error(self, error: RpcError) -> RpcError:
+        if isinstance(error, QuestionFailed):
+            return RpcError(codes.INTERNAL_ERROR, f"the client answered a question with an error: {error}")
         return error
 
     def asker(self, exchange: Exchange) -> Any:

@@ -16,7 +16,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from mcpcore.errors import AnswerTimeout, InvalidResult, RpcError, UsageError
+from mcpcore.errors import AnswerTimeout, InvalidResult, QuestionFailed, RpcError, UsageError
 from mcpcore.jsonrpc.codec import decode, encode
 from mcpcore.server.questions import Asked, Unrecognised, prepare
 from mcpcore.server.sealing import SealError, request_digest
@@ -104,6 +104,8 @@ class Straight(_Asking):
             async with asyncio.timeout(self._limits.answer_seconds):
                 result: dict[str, Any] = await pending.waiter
                 return result
+        except RpcError as error:
+            raise QuestionFailed(error.code, error.message, error.data) from None
         except TimeoutError:
             raise AnswerTimeout(
                 f"{asked.method}: the client gave no answer within {self._limits.answer_seconds:g} s"

@@ -8,6 +8,7 @@ Specification: https://modelcontextprotocol.io/specification/2026-07-28/basic/pa
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -15,7 +16,7 @@ from mcpcore.errors import InvalidResult, RpcError, UsageError
 from mcpcore.jsonrpc.codec import encode_sorted
 from mcpcore.spec import codes
 from mcpcore.spec.conversions import elicitation_fits, sampling_fits
-from mcpcore.spec.forms import check_form
+from mcpcore.spec.forms import check_form, form_fault
 from mcpcore.spec.members import sieve
 from mcpcore.types import (
     CreateMessageResult,
@@ -110,25 +111,41 @@ def _prepare_elicitation(
     if not revision.elicitation:
         raise RpcError(codes.INVALID_REQUEST, f"{exchange.method}: revision {revision} has no elicitation")
     declared = capabilities.get("elicitation")
-    _need(exchange, type(declared) is dict, "elicitation", {"elicitation": {}})
-    assert type(declared) is dict
+    modes: dict[str, Any] | None = declared if type(declared) is dict else None
     if isinstance(question, ElicitUrl):
-        _need(exchange, revision.url_elicitation and "url" in declared, "URL elicitation", {"elicitation": {"url": {}}})
+        able = modes is not None and revision.url_elicitation and "url" in modes
+        _need(exchange, able, "URL elicitation", {"elicitation": {"url": {}}})
+        if not _is_url(question.url):
+            raise UsageError("ctx.elicit_url: the url must be absolute, as in https://example.com/sign-in")
         params = question.params
         if revision.modern:
             params.pop("elicitationId", None)
         return Asked(question, question.method, params)
-    _need(exchange, "form" in declared or "url" not in declared, "form elicitation", {"elicitation": {"form": {}}})
+    # {} means forms (client/elicitation#capabilities)
+    able = modes is not None and ("form" in modes or "url" not in modes)
+    required: dict[str, Any] = {} if modes is None else {"form": {}}
+    _need(exchange, able, "form elicitation", {"elicitation": required})
     schema = question.schema
     if not isinstance(schema, dict):
         from mcpcore.server.forms import form_schema
 
         schema = form_schema(schema)
+    unfit = form_fault(schema)
+    if unfit is not None:
+        raise UsageError(f"ctx.elicit: {unfit}")
     params = {"message": question.message, "requestedSchema": schema}
     fault = elicitation_fits(params, revision)
     if fault is not None:
         raise RpcError(codes.INVALID_REQUEST, f"{exchange.method}: {fault}")
     return Asked(question, question.method, sieve("ElicitParams", params, revision))
+
+
+def _is_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    return bool(parts.scheme and parts.hostname) and url.isprintable() and " " not in url
 
 
 def _prepare_sampling(exchange: Exchange, question: Sample, capabilities: dict[str, Any], revision: Revision) -> Asked:

@@ -17,7 +17,7 @@ from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from mcpcore.errors import RpcError, ToolError, UsageError
+from mcpcore.errors import QuestionFailed, RpcError, ToolError, UsageError
 from mcpcore.jsonrpc.codec import encode
 from mcpcore.server.context import Context, SyncContext
 from mcpcore.server.results import error_result, tool_result
@@ -197,6 +197,8 @@ class RegisteredTool:
             return error_result(str(error))
         if isinstance(error, ArgumentError):
             return self._refused(exchange, error)
+        if isinstance(error, QuestionFailed):
+            return error_result(f"The tool {self.definition.name} asked the client, which answered with: {error}")
         if isinstance(error, RpcError) or not isinstance(error, Exception):
             raise error
         return self._crashed(exchange, error)

@@ -5,9 +5,30 @@ Specification: https://modelcontextprotocol.io/specification/2026-07-28/client/e
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from collections.abc import Callable
+from datetime import date, datetime
+from typing import Any, Final
 
-__all__ = ["check_form", "form_defaults"]
+__all__ = ["check_form", "form_fault"]
+
+_PRIMITIVES: Final = ("string", "number", "integer", "boolean")
+
+
+def form_fault(schema: dict[str, Any]) -> str | None:
+    """``None`` where the schema is a form: a flat object of strings, numbers, booleans, choices and lists of choices.
+    Else one sentence that names the member."""
+    if schema.get("type") != "object" or type(schema.get("properties")) is not dict:
+        return 'a form is {"type": "object", "properties": {...}}'
+    for name, member in schema["properties"].items():
+        kind = member.get("type") if type(member) is dict else None
+        if kind == "array":
+            items = member.get("items")
+            if type(items) is not dict or _choices(items) is None:
+                return f"properties.{name}: a list in a form is one of choices, with an enum or anyOf in its items"
+        elif kind not in _PRIMITIVES:
+            return f"properties.{name}: a member of a form is a string, number, integer, boolean or a list of choices"
+    return None
 
 
 def check_form(schema: dict[str, Any], content: Any) -> str | None:
@@ -22,18 +43,10 @@ def check_form(schema: dict[str, Any], content: Any) -> str | None:
             return f"content.{name}: required"
     for name, value in content.items():
         member = properties.get(name)
-        if type(member) is dict:
-            fault = _check_member(member, value)
-            if fault is not None:
-                return f"content.{name}: expected {fault}"
+        fault = _check_member(member if type(member) is dict else {}, value)
+        if fault is not None:
+            return f"content.{name}: expected {fault}"
     return None
-
-
-def form_defaults(schema: dict[str, Any]) -> dict[str, Any]:
-    """The content that the form's own defaults make."""
-    properties = schema.get("properties")
-    members = properties.items() if type(properties) is dict else ()
-    return {name: member["default"] for name, member in members if type(member) is dict and "default" in member}
 
 
 def _check_member(member: dict[str, Any], value: Any) -> str | None:
@@ -44,9 +57,9 @@ def _check_member(member: dict[str, Any], value: Any) -> str | None:
         return None if type(value) is bool else "a boolean"
     if kind == "integer" or kind == "number":
         return _check_number(member, value, kind)
-    if kind == "array":
+    if kind == "array" or type(value) is list:
         return _check_array(member, value)
-    return None
+    return None if type(value) in (str, int, float, bool) else "a string, a number, a boolean or a list of strings"
 
 
 def _check_string(member: dict[str, Any], value: Any) -> str | None:
@@ -60,13 +73,15 @@ def _check_string(member: dict[str, Any], value: Any) -> str | None:
         return f"at least {shortest} characters"
     if type(longest) is int and len(value) > longest:
         return f"at most {longest} characters"
-    return None
+    format = member.get("format")
+    fits = _FORMATS.get(format) if type(format) is str else None
+    return None if fits is None or fits(value) else f"the format {format}"
 
 
 def _check_number(member: dict[str, Any], value: Any, kind: str) -> str | None:
     if type(value) is not int and type(value) is not float:
         return "a number" if kind == "number" else "an integer"
-    if kind == "integer" and value != int(value):
+    if kind == "integer" and not float(value).is_integer():
         return "an integer"
     least, most = member.get("minimum"), member.get("maximum")
     if isinstance(least, int | float) and value < least:
@@ -101,3 +116,39 @@ def _choices(member: dict[str, Any]) -> list[Any] | None:
         if type(options) is list:
             return [option.get("const") for option in options if type(option) is dict]
     return None
+
+
+# --- formats: what is surely wrong is refused, no more ----------------------------------------------------------------
+
+_DATE: Final = re.compile(r"\d{4}-\d\d-\d\d")
+_DATE_TIME: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)")
+_EMAIL: Final = re.compile(r"[^@\s]+@[^@\s]+")
+_URI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:\S+")
+
+
+def _is_date(value: str) -> bool:
+    return _DATE.fullmatch(value) is not None and _is_real(date.fromisoformat, value)
+
+
+def _is_date_time(value: str) -> bool:
+    # A leap second is legal, and unknown to datetime; fractions may be longer than datetime reads.
+    if _DATE_TIME.fullmatch(value) is None:
+        return False
+    minute, second = value[:16].upper(), value[17:19]
+    return _is_real(datetime.fromisoformat, minute) and second <= "60"
+
+
+def _is_real(read: Callable[[str], object], value: str) -> bool:
+    try:
+        read(value)
+    except ValueError:
+        return False
+    return True
+
+
+_FORMATS: Final[dict[Any, Callable[[str], bool]]] = {
+    "date": _is_date,
+    "date-time": _is_date_time,
+    "email": lambda value: _EMAIL.fullmatch(value) is not None,
+    "uri": lambda value: _URI.fullmatch(value) is not None,
+}

@@ -327,6 +327,41 @@ def test_unknown_members_anywhere_in_a_request_are_tolerated() -> None:
     asyncio.run(main())
 
 
+@pytest.mark.spec("2026-07-28/basic/Y02")
+def test_a_result_of_a_type_that_an_extension_brings_passes() -> None:
+    async def main() -> None:
+        server = make_server(extensions={"com.example/later": {}})
+
+        @server.method("acme/later")
+        async def later(params: dict[str, Any]) -> dict[str, Any]:
+            return {"resultType": "later", "ticket": 7}
+
+        async with client_of(server) as wire:
+            result = await wire.result("acme/later", capabilities={"extensions": {"com.example/later": {}}})
+            assert (result["resultType"], result["ticket"]) == ("later", 7)
+
+    asyncio.run(main())
+
+
+@pytest.mark.spec("2026-07-28/basic/S17")
+def test_who_the_client_says_it_is_changes_nothing() -> None:
+    async def main() -> None:
+        answers = []
+        for info in (
+            {"name": "claude-ai", "version": "0.1"},
+            {"name": "", "version": ""},
+            {"name": "x", "version": "99"},
+        ):
+            async with client_of(make_server(secret="0123456789abcdef")) as wire:
+                wire.judge = None
+                for method, params in METHODS:
+                    wire.call(method, params, clientInfo=info)
+                answers.append([await wire.hear() for _ in METHODS])
+        assert answers[0] == answers[1] == answers[2]
+
+    asyncio.run(main())
+
+
 # -- error codes -------------------------------------------------------------------------------------------------------
 
 DEFINED = {-32700, -32600, -32601, -32602, -32603, -32020, -32021, -32022}
@@ -529,7 +564,7 @@ def test_the_servers_own_meta_keys_obey_their_grammar() -> None:
         ("ask", {}, {"elicitation": {}}),
         ("ask", {"elicitation": True, "sampling": {}, "roots": {}}, {"elicitation": {}}),
         ("ask", {"elicitation": {"url": {}}}, {"elicitation": {"form": {}}}),
-        ("visit", {}, {"elicitation": {}}),
+        ("visit", {}, {"elicitation": {"url": {}}}),
         ("visit", {"elicitation": {}}, {"elicitation": {"url": {}}}),
         ("visit", {"elicitation": {"form": {}}}, {"elicitation": {"url": {}}}),
         ("think", {"elicitation": {}, "roots": {}}, {"sampling": {}}),
