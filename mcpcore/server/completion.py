@@ -28,12 +28,15 @@ def serve_complete(server: Server, exchange: Exchange) -> Any:
     fault = check_params("completion/complete", exchange.params, exchange.revision)
     if fault is not None:
         raise RpcError(codes.INVALID_PARAMS, f"completion/complete: {fault}")
-    reference, argument = exchange.params["ref"], exchange.params["argument"]
-    context = exchange.params.get("context") or {}
-    target = _target(server, reference)
-    handler = server.completions.get((target[0], argument["name"]))
+    argument, context = exchange.params["argument"], exchange.params.get("context") or {}
+    of, target = _target(server, exchange.params["ref"])
+    handler = server.completions.get((of, argument["name"]))
+    if handler is None and argument["name"] not in target.parameters and not target.takes_any:
+        known = ", ".join(target.parameters) or "none"
+        text = f"completion/complete: params.argument.name is no argument of this; its arguments are: {known}"
+        raise RpcError(codes.INVALID_PARAMS, text)
     given = context.get("arguments") or {}
-    return _complete(exchange, handler, target[1], argument["name"], argument["value"], given)
+    return _complete(exchange, handler, target, argument["name"], argument["value"], given)
 
 
 def _target(server: Server, reference: dict[str, Any]) -> tuple[str, Handler]:
@@ -77,7 +80,7 @@ def ranked(values: Iterable[str], typed: str) -> list[str]:
 def _written(found: Any) -> dict[str, Any]:
     if isinstance(found, Completion):
         completion = to_wire(found)
-    elif isinstance(found, Iterable) and not isinstance(found, str | bytes):
+    elif isinstance(found, Iterable) and not isinstance(found, str | bytes | Mapping):
         values = [str(value) for value in found]
         completion = {"values": values, "total": len(values)}
     elif found is None:
