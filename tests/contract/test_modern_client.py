@@ -269,12 +269,59 @@ def test_a_discovery_of_an_unknown_type_proves_nothing() -> None:
     async def script(wire: Wire) -> None:
         wire.judge = None
         wire.reply(await wire.hear("server/discover"), {**discovered(), "resultType": "riddle"})
-        assert (await wire.hear())["method"] == "initialize"
+        wire.refuse(await wire.hear("initialize"), -32601, "Method not found")
 
     async def main() -> None:
         async with serving(script) as target:
             with pytest.raises(McpError):
                 await Client(target).connect()
+
+    asyncio.run(main())
+
+
+@pytest.mark.spec("2026-07-28/basic/S17")
+def test_who_the_server_says_it_is_changes_nothing() -> None:
+    infos: list[Any] = [None, 5, {"name": "FastMCP", "version": "2"}, {"name": "x", "version": 7, "icons": "none"}]
+
+    async def main(info: Any) -> tuple[list[Any], list[McpError | None]]:
+        meta = {"_meta": {f"{META}serverInfo": info}}
+
+        async def script(wire: Wire) -> None:
+            wire.judge = None
+            wire.reply(await wire.hear("server/discover"), {**discovered(CAPABILITIES), **meta})
+            while True:
+                try:
+                    request = await wire.hear()
+                except AssertionError:
+                    return
+                wire.reply(request, {**RESULTS[request["method"]], **meta})
+
+        async with serving(script) as target, Client(target) as client:
+            outcomes = await calls_of_each_kind(client)
+            assert client.server_info is None or client.server_info.name == "FastMCP"
+        return [json.loads(line) for side, line in target.wires[0].lines if side == "client"], outcomes
+
+    found = [asyncio.run(main(info)) for info in infos]
+    assert all(one == found[0] for one in found)
+    assert found[0][1] == [None] * 8
+
+
+@pytest.mark.spec("2026-07-28/basic/M47")
+def test_icons_are_handed_on_and_never_fetched() -> None:
+    async def main() -> None:
+        asked: list[Any] = []
+        listening = await asyncio.start_server(lambda reader, writer: asked.append(writer), "127.0.0.1", 0)
+        port = listening.sockets[0].getsockname()[1]
+        sources = [f"http://127.0.0.1:{port}/x.png", "file:///etc/passwd", "javascript:alert(1)", "ws://127.0.0.1/"]
+        icons = [{"src": source} for source in sources]
+        tool = {"name": "t", "inputSchema": {"type": "object"}, "icons": icons}
+        results = {**RESULTS, "tools/list": complete(tools=[tool], **PAGE)}
+        async with serving(lambda wire: answering(wire, results)) as target, Client(target) as client:
+            (found,) = await client.list_tools()
+            assert found.icons is not None and [icon.src for icon in found.icons] == sources
+            await client.call_tool("t")
+        listening.close()
+        assert asked == []
 
     asyncio.run(main())
 

@@ -228,7 +228,7 @@ def test_a_change_makes_what_it_is_about_stale_at_once(
     asyncio.run(main())
 
 
-@pytest.mark.spec("2026-07-28/caching/S07")
+@pytest.mark.spec("2026-07-28/caching/S07", "2026-07-28/schema/Y02")
 def test_a_change_of_a_part_makes_the_whole_stale() -> None:
     source = Source()
 

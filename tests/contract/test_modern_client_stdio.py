@@ -72,6 +72,7 @@ for line in sys.stdin.buffer:
         sys.exit(0)
     elif method == "tools/call":
         text = str(os.getpid()) if params["name"] == "pid" else params["arguments"].get("text", "")
+        text = os.environ["CONTRACT_TOKEN"] if params["name"] == "token" else text
         result = {"content": [{"type": "text", "text": text}]}
         say({"id": id, "result": {"resultType": "complete", **result} if era == "2026-07-28" else result})
 
@@ -107,6 +108,7 @@ def written(folder: Path) -> bytes:
 
 
 @pytest.mark.spec("2026-07-28/stdio/M01", "2026-07-28/stdio/M03", "2026-07-28/transports/M01")
+@pytest.mark.spec("2026-07-28/basic/M22", "2026-07-28/transports/M02")
 @pytest.mark.parametrize("era", [MODERN, *LEGACY])
 def test_everything_the_client_writes_is_a_message_on_a_line_of_its_own(server: Any, era: str, tmp_path: Path) -> None:
     async def main() -> None:
@@ -119,7 +121,9 @@ def test_everything_the_client_writes_is_a_message_on_a_line_of_its_own(server: 
     lines = written(tmp_path).split(b"\n")
     assert lines.pop() == b""
     assert all(b"\r" not in line for line in lines)
-    methods = [json.loads(line.decode("utf-8"))["method"] for line in lines]
+    messages = [json.loads(line.decode("utf-8")) for line in lines]
+    methods = [message["method"] for message in messages]
+    assert all(("id" in message) is not message["method"].startswith("notifications/") for message in messages)
     opening = ["server/discover"] if era == MODERN else ["server/discover", "initialize", "notifications/initialized"]
     assert methods == [*opening, "tools/call", "notifications/vendor", "tools/call"]
     if AVAILABLE and era == MODERN:
@@ -212,6 +216,17 @@ def test_streams_are_opened_again_in_the_new_process(server: Any, tmp_path: Path
 
     asyncio.run(main())
     assert notes(tmp_path).count("listen") == 2
+
+
+@pytest.mark.spec("2026-07-28/basic/S08")
+def test_credentials_travel_in_the_environment_and_not_on_the_wire(server: Any, tmp_path: Path) -> None:
+    async def main() -> None:
+        async with Client(server(), env={"CONTRACT_TOKEN": "secret-in-the-environment"}) as client:
+            assert (await client.call_tool("token")).text == "secret-in-the-environment"
+
+    asyncio.run(main())
+    assert b"secret" not in written(tmp_path)
+    assert b"uthorization" not in written(tmp_path)
 
 
 @pytest.mark.spec("2026-07-28/basic/S06")

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from mcpcore import Context, Elicit, ElicitUrl, InputRequired, ListRoots, Sample, Server
+from mcpcore.core.exchange import Exchange
 from mcpcore.core.limits import Limits
 from tests.contract.wire import Wire, client_of
 
@@ -312,6 +313,22 @@ def test_a_state_is_refused_on_another_request_than_its_own(method: str, params:
             assert error["code"] == -32602
             assert error["data"] == {"reason": "request"}
             assert runs == ["soup"]
+
+    asyncio.run(main())
+
+
+@pytest.mark.spec("2026-07-28/mrtr/S01")
+def test_a_state_is_refused_from_another_principal(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        async with client_of(make_server()) as wire:
+            monkeypatch.setattr(Exchange, "principal", "anna")
+            first = await wire.result(*ASKING[0], capabilities=CAN_ALL)
+            again = retry(ASKING[0][1], first, {"name": ANNA})
+            monkeypatch.setattr(Exchange, "principal", "bert")
+            error = await wire.error(TOOL, again, capabilities=CAN_ALL)
+            assert (error["code"], error["data"]) == (-32602, {"reason": "principal"})
+            monkeypatch.setattr(Exchange, "principal", "anna")
+            assert list((await wire.result(TOOL, again, capabilities=CAN_ALL))["inputRequests"]) == ["praise"]
 
     asyncio.run(main())
 

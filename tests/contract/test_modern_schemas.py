@@ -281,7 +281,7 @@ def test_a_client_reads_a_schema_in_its_dialect(dialect: str | None) -> None:
 
 
 @pytest.mark.spec("2026-07-28/basic/M28")
-@pytest.mark.parametrize("dialect", UNKNOWN)
+@pytest.mark.parametrize("dialect", [dialect for dialect in UNKNOWN if dialect])
 def test_a_client_says_that_it_does_not_know_a_dialect(dialect: str) -> None:
     schema = {"$schema": dialect, "type": "object"}
     (fault,) = asyncio.run(received(schema, {}))

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from mcpcore import Server
 from tests.contract.wire import META, MODERN, REVISIONS, Wire, envelope, launched
 
 TOOL = "tools/call"
@@ -154,6 +156,7 @@ def test_lines_are_read_in_any_cut_and_with_any_white_space_around(end: bytes) -
 
 
 @pytest.mark.spec("2026-07-28/transports/M02", "2026-07-28/patterns/M01", "2026-07-28/stdio/M06")
+@pytest.mark.spec("2026-07-28/basic/M22")
 def test_the_server_sends_responses_and_notifications_and_nothing_else() -> None:
     async def main() -> None:
         async with launched(PROGRAM) as wire:
@@ -170,6 +173,57 @@ def test_the_server_sends_responses_and_notifications_and_nothing_else() -> None
             await wire.until(id)
             sent = [json.loads(line) for side, line in wire.lines if side == "server"]
             assert {"id" in message for message in sent if "method" in message} == {False}
+
+    asyncio.run(main())
+
+
+@pytest.mark.spec("2026-07-28/basic/M01")
+def test_requests_rounds_and_subscriptions_are_all_there() -> None:
+    async def main() -> None:
+        async with launched(PROGRAM) as wire:
+            assert (await wire.result(TOOL, {"name": "echo", "arguments": {"text": "x"}}))["resultType"] == "complete"
+            can: dict[str, Any] = {"elicitation": {}}
+            assert (await wire.result(TOOL, {"name": "ask"}, capabilities=can))["resultType"] == "input_required"
+            id = wire.call("subscriptions/listen", {"notifications": {"toolsListChanged": True}})
+            acknowledged = await wire.hear("notifications/subscriptions/acknowledged")
+            assert acknowledged["params"]["_meta"] == {f"{META}subscriptionId": id}
+            assert (await wire.error("tools/list", protocolVersion="1900-01-01"))["code"] == -32022
+            wire.close()
+            await wire.hear("notifications/cancelled")
+            await wire.answer(id)
+
+    asyncio.run(main())
+
+
+@pytest.mark.spec("2026-07-28/transports/M03", "2026-07-28/transports/S02", "2026-07-28/stdio/M01")
+@pytest.mark.parametrize("revision", [MODERN, "2025-11-25"])
+def test_another_byte_stream_carries_the_same_lines(revision: str, tmp_path: Path) -> None:
+    async def main() -> None:
+        server = Server("contract")
+
+        @server.tool
+        async def echo(text: str) -> str:
+            return text
+
+        loop = asyncio.get_running_loop()
+        path = str(tmp_path / "socket")
+        runner = server.open_runner()
+        listening = await loop.create_unix_server(lambda: runner, path)
+        wire = Wire("client")
+        transport, _ = await loop.create_unix_connection(lambda: wire, path)
+        if revision != MODERN:
+            await wire.shake(revision)
+        result = await wire.result(TOOL, {"name": "echo", "arguments": {"text": NASTY}})
+        assert result["content"][0]["text"] == NASTY
+        assert await wire.fence() == []
+        assert wire.faults() == []
+        transport.write_eof()
+        await runner.input_ended
+        await runner.finish(1)
+        await wire.end()
+        transport.close()
+        listening.close()
+        await runner.closed
 
     asyncio.run(main())
 
