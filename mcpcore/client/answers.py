@@ -18,6 +18,7 @@ from mcpcore.errors import AnswerTimeout, InvalidResult, RpcError, UsageError
 from mcpcore.spec import codes
 from mcpcore.spec.members import sieve
 from mcpcore.spec.methods import REQUESTS, check_params
+from mcpcore.spec.tool_loops import tool_loop_fault
 from mcpcore.types import CreateMessageParams, ElicitParams, from_wire
 
 if TYPE_CHECKING:
@@ -180,14 +181,4 @@ _RESULTS = {SAMPLING: "CreateMessageResult", ELICITATION: "ElicitResult", ROOTS:
 def _sampling_fault(params: dict[str, Any], declared: dict[str, Any]) -> str | None:
     if ("tools" in params or "toolChoice" in params) and "tools" not in declared:
         return 'tools were given, but this client did not declare {"sampling": {"tools": {}}}'
-    open_uses: set[Any] = set()
-    for message in params["messages"]:
-        content = message["content"]
-        blocks = [block for block in (content if isinstance(content, list) else [content]) if isinstance(block, dict)]
-        results = [block for block in blocks if block.get("type") == "tool_result"]
-        if results and len(results) != len(blocks):
-            return "Tool results mixed with other content"
-        if open_uses - {str(block.get("toolUseId")) for block in results}:
-            return "Tool result missing in request"
-        open_uses = {str(block.get("id")) for block in blocks if block.get("type") == "tool_use"}
-    return "Tool result missing in request" if open_uses else None
+    return tool_loop_fault(params["messages"])

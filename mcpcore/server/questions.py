@@ -18,6 +18,8 @@ from mcpcore.spec import codes
 from mcpcore.spec.conversions import elicitation_fits, sampling_fits
 from mcpcore.spec.forms import check_form, form_fault
 from mcpcore.spec.members import sieve
+from mcpcore.spec.methods import check_params
+from mcpcore.spec.tool_loops import tool_loop_fault
 from mcpcore.types import (
     CreateMessageResult,
     Elicit,
@@ -67,6 +69,8 @@ class Asked:
         if self.method == "sampling/createMessage":
             if not ("role" in answer and "content" in answer):
                 raise Unrecognised
+            if answer["role"] not in ("user", "assistant"):
+                raise InvalidResult("sampling/createMessage: the role must be user or assistant")
             return from_wire(CreateMessageResult, answer)
         if type(answer.get("roots")) is not list:
             raise Unrecognised
@@ -158,6 +162,9 @@ def _prepare_sampling(exchange: Exchange, question: Sample, capabilities: dict[s
     if params.get("includeContext", "none") != "none" and revision.url_elicitation and "context" not in declared:
         # 2025-11-25 and later: servers should not ask for it without sampling.context (client/sampling#capabilities).
         params.pop("includeContext")
+    unfit = check_params(question.method, params, revision) or tool_loop_fault(params["messages"])
+    if unfit is not None:
+        raise UsageError(f"ctx.sample: {unfit}")
     fault = sampling_fits(params, revision)
     if fault is not None:
         raise RpcError(codes.INVALID_REQUEST, f"{exchange.method}: {fault}")
