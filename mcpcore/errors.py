@@ -17,6 +17,7 @@ __all__ = [
     "InvalidResult",
     "McpError",
     "MissingCapability",
+    "OnceFailed",
     "ProtocolViolation",
     "QuestionFailed",
     "RpcError",
@@ -128,3 +129,8 @@ class CallTimeout(TransportError):
 
 class AnswerTimeout(McpError):
     """The client did not answer a question (elicitation, sampling, roots) within the limit."""
+
+
+class OnceFailed(McpError):
+    """What ``ctx.once`` called failed, with an error of a type that cannot be recorded. The text names it; in the first
+    run it is the ``__cause__``."""

@@ -82,6 +82,10 @@ class Policy(Protocol):
         """How this request asks the client for something."""
         ...
 
+    def may_ask(self, exchange: Exchange) -> None:
+        """Raises ``RpcError`` while the client may not be asked."""
+        ...
+
     def log_threshold(self, exchange: Exchange) -> str | None:
         """The least severe level that may be sent for this request, or ``None`` for nothing."""
         ...

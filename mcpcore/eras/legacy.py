@@ -124,10 +124,12 @@ class LegacyServer:
         return error
 
     def asker(self, exchange: Exchange) -> Any:
+        return self._service.make_asker(exchange, False)
+
+    def may_ask(self, exchange: Exchange) -> None:
         if not self.initialized:
             text = f"{exchange.method}: the client may be asked only after its notifications/initialized"
             raise RpcError(codes.INVALID_REQUEST, text)
-        return self._service.make_asker(exchange, False)
 
     # -- results -------------------------------------------------------------------------------------------------------
 

@@ -154,6 +154,9 @@ class ModernServer:
     def asker(self, exchange: Exchange) -> Any:
         return self._service.make_asker(exchange, True)
 
+    def may_ask(self, exchange: Exchange) -> None:
+        """Always: the questions travel in a result."""
+
     # -- results -------------------------------------------------------------------------------------------------------
 
     def finish(self, exchange: Exchange, result: dict[str, Any]) -> dict[str, Any]:

@@ -10,15 +10,15 @@ Specification: https://modelcontextprotocol.io/specification/2026-07-28/basic/pa
 from __future__ import annotations
 
 import asyncio
-import inspect
 import os
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from mcpcore.errors import AnswerTimeout, InvalidResult, QuestionFailed, RpcError, UsageError
 from mcpcore.jsonrpc.codec import decode, encode
 from mcpcore.server.questions import Asked, Unrecognised, prepare
+from mcpcore.server.recorded import Recorded
 from mcpcore.server.sealing import SealError, request_digest
 from mcpcore.spec import codes
 from mcpcore.types import ElicitUrl, InputRequired
@@ -44,45 +44,76 @@ class Unanswered(BaseException):
 
 
 class _Asking:
-    """What both ways share: keys for questions, and names of ``once``."""
+    """What both ways share: who may ask, keys for questions, and what is recorded."""
 
     stopped = False
     replaying = False
 
     def __init__(self, exchange: Exchange, limits: Limits) -> None:
+        self.exchange = exchange
+        self._limits = limits
+        self._recorded = Recorded({})
+        self._count = 0
+        self._keys: set[str] = set()
+
+    def _prepare(self, questions: Mapping[str, Question]) -> dict[str, Asked]:
+        """Check that these may be asked, all of them before any is."""
+        exchange = self.exchange
         if exchange.method not in ASKING_METHODS:
             text = f"{exchange.method}: only tools/call, prompts/get and resources/read may ask the client something"
             raise UsageError(text)
-        self.exchange = exchange
-        self._limits = limits
-        self._count = 0
-        self._names: set[str] = set()
+        exchange.policy.may_ask(exchange)
+        return {key: prepare(exchange, question) for key, question in questions.items()}
 
     def _key(self, key: str | None) -> str:
-        if key is not None:
-            return key
-        self._count += 1
-        return f"q{self._count}"
+        if key is None:
+            self._count += 1
+            key = f"q{self._count}"
+        self._use(key)
+        return key
 
-    def _name(self, name: str) -> None:
-        if name in self._names:
-            raise UsageError(f"ctx.once({name!r}, ...) ran before in this handler; give each call its own name")
-        self._names.add(name)
+    def _use(self, key: str) -> None:
+        # The answer would be the first one's, and a loop that asks until it likes the answer would never end.
+        if key in self._keys:
+            raise UsageError(f"the key {key!r} was used before in this handler; give each question its own")
+        self._keys.add(key)
+
+    async def once(self, name: str, function: Callable[..., Any], *arguments: Any) -> Any:
+        if not self._recorded.has(name):
+            self.replaying = False
+        return await self._recorded.once(name, function, *arguments)
+
+    def now(self) -> float:
+        return self._recorded.now()
+
+    def random(self) -> float:
+        return self._recorded.random()
 
 
 class Straight(_Asking):
     """Legacy: each question is a request to the client, on the stream of the request being served."""
 
-    input_responses: dict[str, Any] | None = None
-    request_state: str | None = None
+    def __init__(self, exchange: Exchange, limits: Limits) -> None:
+        super().__init__(exchange, limits)
+        self.input_responses: dict[str, Any] | None = None
+        self.request_state: str | None = None
+        self._answers: dict[str, Any] = {}
+        """By key; a handler that holds rounds in its own hand runs again, and is not asked twice."""
 
     async def ask(self, question: Question, key: str | None = None) -> Any:
-        return await self._request(prepare(self.exchange, question))
+        key = self._key(key)
+        ((_, asked),) = self._prepare({key: question}).items()
+        if key not in self._answers:
+            self._answers[key] = await self._request(asked)
+        return self._answers[key]
 
     async def ask_all(self, questions: Mapping[str, Question]) -> dict[str, Any]:
-        asked = {key: prepare(self.exchange, question) for key, question in questions.items()}
-        answers = await asyncio.gather(*(self._request(one) for one in asked.values()))
-        return dict(zip(asked, answers, strict=True))
+        for key in questions:
+            self._use(key)
+        asked = self._prepare(questions)
+        missing = {key: one for key, one in asked.items() if key not in self._answers}
+        self._answers |= await _together({key: self._request(one) for key, one in missing.items()})
+        return {key: self._answers[key] for key in asked}
 
     async def _request(self, asked: Asked) -> Any:
         answer = await self._raw(asked)
@@ -117,25 +148,19 @@ class Straight(_Asking):
     async def rounds(self, required: InputRequired, again: Again) -> tuple[bool, Any]:
         """The rounds of a handler that holds them in its own hand, carried out as requests: its value at the end."""
         for _ in range(_ROUNDS):
-            asked = {key: prepare(self.exchange, question) for key, question in required.questions.items()}
-            answers = await asyncio.gather(*(self._raw(one) for one in asked.values()))
-            self.input_responses = dict(zip(asked, answers, strict=True))
+            asked = self._prepare(required.questions)
+            if not asked and required.request_state is None:
+                raise UsageError("InputRequired needs questions or a request_state")
+            self.input_responses = await _together({key: self._raw(one) for key, one in asked.items()})
             self.request_state = required.request_state
+            self._count = 0
+            self._keys.clear()
+            self._recorded.restart()
             value = await again()
             if not isinstance(value, InputRequired):
                 return False, value
             required = value
         raise RpcError(codes.INTERNAL_ERROR, f"{self.exchange.method}: more than {_ROUNDS} rounds of questions")
-
-    async def once(self, name: str, function: Callable[..., Any], *arguments: Any) -> Any:
-        self._name(name)
-        return await _call(function, arguments)
-
-    def now(self) -> float:
-        return time.time()
-
-    def random(self) -> float:
-        return _draw()
 
     def outcome(self) -> dict[str, Any]:
         raise AssertionError("a legacy exchange is never stopped")
@@ -152,14 +177,16 @@ class Replay(_Asking):
         """The sealed state that came with this request, verified."""
         self._pending: dict[str, Asked] = {}
         self._required: InputRequired | None = None
-        self._moments = 0
-        self._draws = 0
-        params = exchange.params
-        self.input_responses = self._answers(params.get("inputResponses"))
-        if "requestState" in params:
-            self._open(params["requestState"])
+        self._failure: Exception | None = None
+        self.input_responses: dict[str, Any] | None = None
+        if exchange.method in ASKING_METHODS:
+            params = exchange.params
+            self.input_responses = self._answers(params.get("inputResponses"))
+            if "requestState" in params:
+                self._open(params["requestState"])
+        self._recorded = Recorded(self._record)
         self.request_state: str | None = self._record.get("user")
-        self.replaying = bool(self._record.get("answers") or self.input_responses)
+        self.replaying = "asked" in self._record
 
     def _answers(self, responses: Any) -> dict[str, Any] | None:
         """The answers of this request. One that is no object answers nothing, so its question is asked again."""
@@ -212,14 +239,16 @@ class Replay(_Asking):
 
     async def ask(self, question: Question, key: str | None = None) -> Any:
         key = self._key(key)
-        asked = prepare(self.exchange, question)
+        ((_, asked),) = self._prepare({key: question}).items()
         found, answer = self._known(key, asked)
         if found:
             return answer
         self._stop({key: asked})
 
     async def ask_all(self, questions: Mapping[str, Question]) -> dict[str, Any]:
-        asked = {key: prepare(self.exchange, question) for key, question in questions.items()}
+        for key in questions:
+            self._use(key)
+        asked = self._prepare(questions)
         answers, missing = {}, {}
         for key, one in asked.items():
             found, answer = self._known(key, one)
@@ -240,101 +269,80 @@ class Replay(_Asking):
         digest = self._record.get("asked", {}).get(key)
         if digest is not None:
             self._same(key, digest, asked)
+        self.replaying = False  # what follows, the handler does for the first time
         responses = self.input_responses
         if responses is None or key not in responses:
-            self.replaying = False
             return False, None
         try:
             answer = asked.read(responses[key])
         except Unrecognised:
-            self.replaying = False
             return False, None
         except InvalidResult as error:
-            raise RpcError(codes.INVALID_PARAMS, f"{self.exchange.method}: inputResponses.{key}: {error}") from None
+            self._fail(RpcError(codes.INVALID_PARAMS, f"{self.exchange.method}: inputResponses.{key}: {error}"))
         self._record.setdefault("answers", {})[key] = [asked.digest, responses[key]]
         return True, answer
 
     def _same(self, key: str, digest: str, asked: Asked) -> None:
         if digest != asked.digest:
-            raise UsageError(
+            text = (
                 f"{self.exchange.method}: on replay the handler asked something else under the key {key!r}; "
                 "ask the same questions in the same order, or give each its own key="
             )
+            self._fail(UsageError(text))
 
     def _stop(self, questions: dict[str, Asked]) -> NoReturn:
         self._pending.update(questions)
         self.stopped = True
         raise Unanswered
 
+    def _fail(self, error: Exception) -> NoReturn:
+        """No handler can mend this, and none may hide it."""
+        self._failure = error
+        self.stopped = True
+        raise Unanswered
+
     async def rounds(self, required: InputRequired, again: Again) -> tuple[bool, Any]:
         """A handler that holds the rounds in its own hand ends this one: its result says what is required."""
-        if not required.questions and required.request_state is None:
+        self._pending = self._prepare(required.questions)
+        if not self._pending and required.request_state is None:
             raise UsageError("InputRequired needs questions or a request_state")
-        self._pending = {key: prepare(self.exchange, question) for key, question in required.questions.items()}
         self._required = required
         return True, self.outcome()
 
     def outcome(self) -> dict[str, Any]:
-        """The ``InputRequiredResult`` that stands for this run."""
+        """The ``InputRequiredResult`` that stands for this run. Raises what ended it otherwise."""
+        if self._failure is not None:
+            raise self._failure
         result: dict[str, Any] = {"resultType": "input_required"}
         if self._pending:
             result["inputRequests"] = {
                 key: {"method": asked.method, "params": asked.params} for key, asked in self._pending.items()
             }
-        self._record["asked"] = {key: asked.digest for key, asked in self._pending.items()}
-        required = self._required
-        if required is not None:
-            self._record = {"user": required.request_state, "round": self._record.get("round", 0) + 1}
+        record, required = self._record, self._required
+        record.pop("asked", None)
+        record.pop("user", None)
+        if required is None:
+            record["asked"] = {key: asked.digest for key, asked in self._pending.items()}
+        else:
+            record["round"] = record.get("round", 0) + 1
+            if required.request_state is not None:
+                record["user"] = required.request_state
             if required.meta is not None:
                 result["_meta"] = required.meta
-        if required is None or required.request_state is not None or not self._pending:
+        if record.keys() != {"round"} or not self._pending:
             result["requestState"] = self._seal()
         return result
 
-    # -- recorded effects ----------------------------------------------------------------------------------------------
 
-    async def once(self, name: str, function: Callable[..., Any], *arguments: Any) -> Any:
-        self._name(name)
-        done = self._record.setdefault("once", {})
-        if name in done:
-            failure, value = done[name]
-            if failure is not None:
-                raise RpcError(codes.INTERNAL_ERROR, failure)
-            return value
-        self.replaying = False
-        try:
-            value = await _call(function, arguments)
-            encode(value)
-        except TypeError as error:
-            raise UsageError(f"ctx.once({name!r}, ...) must give a JSON value: {error}") from error
-        except Exception as error:
-            done[name] = [f"{type(error).__name__}: {error}"[:500], None]
-            raise
-        done[name] = [None, value]
-        return value
-
-    def now(self) -> float:
-        self._moments += 1
-        return self._recorded("now", self._moments, time.time)
-
-    def random(self) -> float:
-        self._draws += 1
-        return self._recorded("random", self._draws, _draw)
-
-    def _recorded(self, kind: str, count: int, make: Callable[[], float]) -> float:
-        values: list[float] = self._record.setdefault(kind, [])
-        if count > len(values):
-            values.append(make())
-        return values[count - 1]
-
-
-def _draw() -> float:
-    return int.from_bytes(os.urandom(7), "big") / 2**56
-
-
-async def _call(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
-    value = function(*arguments)
-    return await value if inspect.isawaitable(value) else value
+async def _together(coroutines: dict[str, Coroutine[Any, Any, Any]]) -> dict[str, Any]:
+    """What all of them give, by key. Where one fails the others end too, and their questions are withdrawn."""
+    tasks = {key: asyncio.ensure_future(coroutine) for key, coroutine in coroutines.items()}
+    try:
+        return dict(zip(tasks, await asyncio.gather(*tasks.values()), strict=True))
+    finally:
+        for task in tasks.values():
+            task.cancel()
+        await asyncio.gather(*tasks.values(), return_exceptions=True)
 
 
 def _entries(record: dict[str, Any]) -> list[tuple[str, int]]:

@@ -159,7 +159,7 @@ class RegisteredTool:
     def _finished(self, exchange: Exchange, value: Any) -> Result | Awaitable[Result]:
         asking = exchange.asking
         if asking is not None and asking.stopped:
-            return asking.outcome()  # type: ignore[no-any-return]
+            return self._stopped(exchange)
         if isinstance(value, InputRequired):
             return self._input_required(exchange, value)
         try:
@@ -190,7 +190,7 @@ class RegisteredTool:
     def _failed(self, exchange: Exchange, error: BaseException) -> Result:
         asking = exchange.asking
         if asking is not None and asking.stopped and not exchange.cancelled:
-            return asking.outcome()  # type: ignore[no-any-return]
+            return self._stopped(exchange)
         while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
             error = error.exceptions[0]
         if isinstance(error, ToolError):
@@ -202,6 +202,13 @@ class RegisteredTool:
         if isinstance(error, RpcError) or not isinstance(error, Exception):
             raise error
         return self._crashed(exchange, error)
+
+    def _stopped(self, exchange: Exchange) -> Result:
+        """The handler asked something that has no answer yet, or something that it may not."""
+        try:
+            return exchange.asking.outcome()  # type: ignore[no-any-return]
+        except UsageError as error:
+            return self._crashed(exchange, error)
 
     def _refused(self, exchange: Exchange, error: ArgumentError) -> Result:
         """Invalid arguments: an ``isError`` result from 2025-11-25 on, a protocol error before
