@@ -27,7 +27,8 @@ from mcpcore.server.threads import Workers
 from mcpcore.server.tools import RegisteredTool
 from mcpcore.spec.members import sieve
 from mcpcore.spec.meta import EXTENSION
-from mcpcore.spec.revisions import ALL, BY_NAME, Revision
+from mcpcore.spec.methods import REQUESTS
+from mcpcore.spec.revisions import ALL, BY_NAME, LATEST, Revision
 from mcpcore.types import CacheHint, Implementation, to_wire
 
 if TYPE_CHECKING:
@@ -97,6 +98,8 @@ class Server(Hosting):
             raise UsageError(
                 f"declare: {', '.join(sorted(unknown))}: only {', '.join(sorted(_DECLARABLE))} can be declared"
             )
+        _check_methods("page_size", page_size if isinstance(page_size, Mapping) else (), _PAGINATED)
+        _check_methods("cache", cache or (), _CACHEABLE)
         self._cache = {
             method: {"ttlMs": hint.ttl_ms, "cacheScope": hint.scope} for method, hint in (cache or {}).items()
         }
@@ -380,6 +383,8 @@ class Server(Hosting):
 
 
 _NO_CACHE = {"ttlMs": 0, "cacheScope": "private"}
+_PAGINATED = frozenset(name for name, method in REQUESTS.items() if method.paginated and method.exists(LATEST))
+_CACHEABLE = frozenset(name for name, method in REQUESTS.items() if method.cacheable)
 
 
 def _decorator(register: Callable[..., Any], options: dict[str, Any]) -> Callable[[F], F]:
@@ -398,6 +403,12 @@ def _revisions(names: Iterable[str] | None) -> tuple[Revision, ...]:
         given = ", ".join(sorted(map(str, unknown))) if wanted else "nothing"
         raise UsageError(f"revisions: {given}: the published revisions are {', '.join(BY_NAME)}")
     return tuple(sorted(BY_NAME[name] for name in wanted))
+
+
+def _check_methods(option: str, methods: Iterable[str], known: frozenset[str]) -> None:
+    if unknown := set(methods) - known:
+        given = ", ".join(sorted(map(str, unknown)))
+        raise UsageError(f"{option}: {given}: the methods it knows are {', '.join(sorted(known))}")
 
 
 def _extensions(extensions: Mapping[str, Mapping[str, Any]] | None) -> dict[str, Any]:

@@ -36,7 +36,7 @@ class ToolProvider(Protocol):
 
 async def serve_list(server: Server, providers: Sequence[ToolProvider], exchange: Exchange) -> dict[str, Any]:
     """All tools on one page: a dynamic catalogue has no stable positions for cursors."""
-    if "cursor" in exchange.params:
+    if exchange.params.get("cursor") is not None:
         raise RpcError(codes.INVALID_PARAMS, "tools/list: this list has one page; leave the cursor out")
     context = Context(exchange, server)
     tools = server.tools.definitions(exchange.revision)
