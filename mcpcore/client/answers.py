@@ -161,7 +161,7 @@ async def _sample(callback: Callable[..., Any], params: dict[str, Any]) -> dict[
     answer = await call(callback, _read(CreateMessageParams, params, SAMPLING))
     if answer is None:
         raise refused_sampling()
-    return sampling_answer(answer)
+    return sampling_answer(params, answer)
 
 
 async def _elicit(callback: Callable[..., Any], params: dict[str, Any]) -> dict[str, Any]:

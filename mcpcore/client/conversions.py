@@ -39,11 +39,24 @@ def answer_for(method: str, params: dict[str, Any], value: Any) -> dict[str, Any
     """``value`` as the answer to this question. Raises ``UsageError`` for what cannot be one."""
     if method == "elicitation/create":
         return elicitation_answer(from_wire(ElicitParams, params), value)
-    return sampling_answer(value) if method == "sampling/createMessage" else roots_answer(value)
+    return sampling_answer(params, value) if method == "sampling/createMessage" else roots_answer(value)
 
 
-def sampling_answer(value: Any) -> dict[str, Any]:
-    """A ``CreateMessageResult``, a text, a content block or a list of them, or the wire object."""
+def sampling_answer(params: dict[str, Any], value: Any) -> dict[str, Any]:
+    """A ``CreateMessageResult``, a text, a content block or a list of them, or the wire object.
+
+    It uses no tool where the question forbids that (client/sampling#tool-choice-modes).
+    """
+    answer = _message(value)
+    content = answer.get("content")
+    blocks = content if isinstance(content, list) else [content]
+    uses = any(isinstance(block, dict) and block.get("type") == "tool_use" for block in blocks)
+    if uses and (params.get("toolChoice") or {}).get("mode") == "none":
+        raise UsageError("the answer to sampling uses a tool, but the question forbids it: its toolChoice is none")
+    return answer
+
+
+def _message(value: Any) -> dict[str, Any]:
     if isinstance(value, CreateMessageResult):
         return to_wire(value)
     if isinstance(value, str):
