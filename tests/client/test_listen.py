@@ -253,6 +253,7 @@ def test_a_server_ends_a_stream_by_result_or_cancellation_or_both(endings: list[
                     toy.talk.say(ending(toy.sent("subscriptions/listen")[0]))
                 assert [event async for event in events] == [ToolsChanged()]
                 assert [event async for event in events] == []
+            assert client._link.last is not None and client._link.last.runner.peer.outgoing == {}
             await client.ping()
         assert toy.sent("notifications/cancelled") == []
 

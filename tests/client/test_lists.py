@@ -195,6 +195,20 @@ def test_a_list_that_changed_while_it_was_fetched_is_not_kept() -> None:
     asyncio.run(story())
 
 
+def test_nothing_is_kept_of_a_connection_that_was_lost() -> None:
+    async def story() -> None:
+        toy = Toy(handlers={"tools/list": {"tools": [], **FRESH}})
+        async with Client(toy, restart=True) as client:
+            await client.list_tools()
+            toy.talk.channel.close()
+            while client._link.live() is not None:
+                await asyncio.sleep(0)
+            await client.list_tools()
+        assert len(toy.sent("tools/list")) == 2
+
+    asyncio.run(story())
+
+
 def test_what_took_answers_is_never_kept() -> None:
     async def story() -> None:
         def asks(message: Message, talk: Talk) -> Message:

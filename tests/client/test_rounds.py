@@ -51,15 +51,16 @@ CALLS = {
 }
 
 
+@pytest.mark.parametrize("state", [STATE, ""])
 @pytest.mark.parametrize("method", CALLS)
-def test_questions_are_answered_and_the_request_is_sent_again(method: str) -> None:
+def test_questions_are_answered_and_the_request_is_sent_again(method: str, state: str) -> None:
     async def story() -> None:
-        toy = Toy(handlers={method: asking(input_required({"q": ELICIT}, STATE))})
+        toy = Toy(handlers={method: asking(input_required({"q": ELICIT}, state))})
         async with Client(toy, elicitation=lambda question: {"name": question.message}) as client:
             await CALLS[method](client)
             first, second = toy.sent(method)
             assert first["id"] != second["id"]
-            assert second["params"]["requestState"] == STATE
+            assert second["params"]["requestState"] == state
             assert second["params"]["inputResponses"] == {"q": {"action": "accept", "content": {"name": "Who?"}}}
             assert "requestState" not in first["params"] and "inputResponses" not in first["params"]
             for member in ("name", "uri", "arguments"):

@@ -79,13 +79,16 @@ def names(value: str) -> list[str]:
 
 
 class Judged:
-    """The server, with every frame judged."""
+    """The server, with every frame judged where the published schemas are there."""
 
     def __init__(self) -> None:
         self.judge = Judge()
 
     def connect_client(self, protocol: Any) -> Any:
-        protocol.tap = lambda direction, frame: self.judge.frame("client" if direction == "out" else "server", frame)
+        if AVAILABLE:
+            protocol.tap = lambda direction, frame: self.judge.frame(
+                "client" if direction == "out" else "server", frame
+            )
         return server.connect_client(protocol)
 
 
