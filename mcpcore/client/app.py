@@ -252,15 +252,18 @@ class Client(Requests):
     async def set_log_level(self, level: str) -> None:
         """Ask for log messages of this level and above. In 2026-07-28 it travels with each request from now on.
 
-        Raises ``MissingCapability`` where the server sends none.
+        Raises ``MissingCapability`` where a legacy server has no such request. A modern one needs not declare anything
+        to be told: some send logs without saying so.
         """
         if level not in LOG_LEVELS:
             raise UsageError(f"a log level is one of {', '.join(LOG_LEVELS)}")
         connection = self._link.live() or await self._link.connection()
-        if "logging" not in connection.capabilities:
-            raise MissingCapability("the server does not offer logging", {"logging": {}})
         if connection.policy.level_method is not None:
+            if "logging" not in connection.capabilities:
+                raise MissingCapability("the server does not offer logging", {"logging": {}})
             await self._ask(connection, connection.policy.level_method, {"level": level}, None)
+        else:
+            connection.carries_level = True
         self._level = self._link.log_level = level
 
     async def notify_roots_changed(self) -> None:

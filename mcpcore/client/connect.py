@@ -168,8 +168,11 @@ class Link:
             except BaseException:
                 await end(connection.runner, politely=False)
                 raise
-        if self.log_level is not None and connection.policy.level_method is not None:
-            told = connection.calls.send(connection.policy.level_method, {"level": self.log_level})
+        method = connection.policy.level_method
+        if self.log_level is not None and method is None:
+            connection.carries_level = True
+        elif self.log_level is not None and method is not None:
+            told = connection.calls.send(method, {"level": self.log_level})
             told.waiter.add_done_callback(lambda answer: answer.cancelled() or answer.exception())
         self.verdict = connection.opening.verdict
         self._connection = connection

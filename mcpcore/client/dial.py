@@ -53,7 +53,7 @@ class Connection:
         capabilities = opening.result.get("capabilities")
         self.capabilities: dict[str, Any] = capabilities if type(capabilities) is dict else {}
         self.carries_level = self.policy.level_method is None and "logging" in self.capabilities
-        """Whether each request says which log messages are wanted."""
+        """Whether each request says which log messages are wanted. Once the user asks for a level it does."""
         self.hearing: Hearing = (
             StandingNews(self.calls, self.capabilities)
             if self.policy.listen_method is None

@@ -107,11 +107,7 @@ def test_progress_arrives_in_order_and_before_the_result(seen: Seen) -> None:
     assert entry["before_result"] == 3
 
 
-def test_log_messages_arrive(seen: Seen, request: pytest.FixtureRequest) -> None:
-    if seen.peer == "mcp-2.3" and seen.modern:
-        # That server logs where a request asks for it, but does not declare it, which the specification forbids.
-        reason = "our client sets no log level where the server declares no logging"
-        request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
+def test_log_messages_arrive(seen: Seen) -> None:
     # FastMCP wraps what it logs in an object.
     texts = [message["data"] for message in seen.step("logging")["messages"]]
     texts = [data["msg"] if isinstance(data, dict) else data for data in texts]
