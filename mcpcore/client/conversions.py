@@ -108,7 +108,12 @@ def _root(item: Any) -> Root:
     elif isinstance(item, os.PathLike):
         from pathlib import Path  # slow to load, and few clients need it
 
-        root = Root(uri=Path(item).absolute().as_uri())
+        root = Root(uri=Path(os.path.abspath(item)).as_uri())
     if not isinstance(root, Root) or not root.uri.startswith("file://"):
         raise UsageError("a root must be a Root, a path, or a URI that begins with file://")
+    from urllib.parse import unquote
+
+    path = unquote(root.uri)
+    if "\0" in path or ".." in path.replace("\\", "/").split("/"):
+        raise UsageError("a root must name its directory itself, without .. in its path")  # client/roots, security
     return root
