@@ -135,13 +135,13 @@ class SyncClient:
     def connect(self) -> SyncClient:
         """See ``Client.connect``."""
         with self._starting:
-            if self._thread is None:
-                self._thread = _LoopThread()
+            begun = self._thread is None
+            thread = self._thread = self._thread or _LoopThread()
         try:
-            self._thread.wait(self._client.connect())
+            thread.wait(self._client.connect())
         except BaseException:
-            if not self._client._link.is_open:
-                self._stop()
+            if begun:
+                self.close()
             raise
         return self
 

@@ -42,7 +42,8 @@ class InOrder:
         if self._task is None:
             outcome = _call(name, function, argument)
             if inspect.isawaitable(outcome):
-                self._task = self._loop.create_task(self._go_on(name, outcome), name="mcpcore-callbacks")
+                task = self._loop.create_task(self._go_on(name, outcome), name="mcpcore-callbacks")
+                self._task = None if task.done() else task  # a loop with eager tasks may have run all of it
             return
         if len(self._waiting) >= self._limit:
             self._waiting.popleft()

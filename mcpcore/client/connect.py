@@ -111,7 +111,7 @@ class Link:
             self.abandon()
             self._begin_anew(loop)
         if self._closing is not None:
-            await asyncio.wait([self._closing])
+            await self._close_here()
         if self.live() is None:
             if not self._wanted:
                 self._wanted, self._holders = True, 0
@@ -251,6 +251,8 @@ class Link:
             self._closing = self._loop.create_task(self._end(), name="mcpcore-close")
         closing = self._closing
         await asyncio.wait([closing])  # cancelling who waits does not cancel the closing
+        if self._closing is closing:
+            self._closing = None
         if not closing.cancelled():
             closing.result()
 
@@ -276,7 +278,6 @@ class Link:
         finally:
             self._cache.clear()
             self._tools.forget()
-            self._closing = None
             if connection is not None:
                 kill(connection.runner)
 

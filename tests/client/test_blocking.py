@@ -293,6 +293,38 @@ def test_ctrl_c_cancels_the_call_on_the_server_too(tmp_path: Any) -> None:
     assert process.returncode == 0
 
 
+CTRL_C_WHILE_CONNECTING = """
+import os, threading
+from mcpcore.client import SyncClient
+try:
+    SyncClient({command!r}).connect()
+except KeyboardInterrupt:
+    print("interrupted", [t.name for t in threading.enumerate() if t.name == "mcpcore-sync-client"])
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_ctrl_c_while_connecting_leaves_nothing(tmp_path: Any) -> None:
+    mark = tmp_path / "started"
+    source = CTRL_C_WHILE_CONNECTING.format(
+        command=program(f'open({str(mark)!r}, "w").write(str(os.getpid()))\nfor line in sys.stdin: pass')
+    )
+    env = {**os.environ, "PYTHONPATH": os.getcwd()}
+    process = subprocess.Popen([sys.executable, "-X", "dev", "-c", source], stdout=subprocess.PIPE, text=True, env=env)
+    try:
+        until = time.monotonic() + 20
+        while not (mark.exists() and mark.read_text()) and time.monotonic() < until:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=20)
+    finally:
+        process.kill()
+        process.wait()
+    assert output == "interrupted []\n"
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(mark.read_text()), 0)
+
+
 def test_a_plain_script_works_and_ends() -> None:
     source = f"""
 from mcpcore.client import SyncClient

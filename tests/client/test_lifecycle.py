@@ -306,6 +306,39 @@ def test_the_version_is_that_of_the_package() -> None:
     assert mcpcore.__version__ == VERSION
 
 
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks came with Python 3.12")
+@pytest.mark.parametrize("revision", ERAS)
+def test_a_loop_with_eager_tasks_is_as_good_as_any(revision: str) -> None:
+    async def story() -> None:
+        asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)  # type: ignore[attr-defined, unused-ignore]
+        seen: list[int] = []
+
+        async def at_once(params: Message) -> None:
+            seen.append(params["n"])
+
+        async def later(params: Message) -> None:
+            await asyncio.sleep(0)
+            seen.append(params["n"])
+
+        for callback in (at_once, later):
+            toy = Toy(revision)
+            client = Client(toy, revisions=revision, notifications={"vendor/event": callback})
+            for _ in range(2):
+                async with client:
+                    for n in range(5):
+                        toy.talk.notify("vendor/event", {"n": n})
+                    assert (await client.call_tool("x")).text == "called"
+                    while len(seen) < 5:
+                        await asyncio.sleep(0)
+                assert seen == [0, 1, 2, 3, 4]
+                seen.clear()
+        with pytest.raises(ConnectFailed):
+            await Client("no-such-program-here").connect()
+        await nothing_runs()
+
+    asyncio.run(story())
+
+
 # --- restart ----------------------------------------------------------------------------------------------------------
 
 
