@@ -10,6 +10,7 @@ import logging
 import math
 import threading
 from collections.abc import Callable, Coroutine, Mapping
+from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from mcpcore.errors import InvalidResult, UsageError
@@ -30,6 +31,8 @@ from mcpcore.types import (
 )
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from mcpcore.core.exchange import Exchange
     from mcpcore.server.app import Server
     from mcpcore.server.threads import Workers
@@ -256,6 +259,19 @@ class Context(_Facts):
         return await self._server.read_resource(uri, self._exchange)
 
 
+class _Cancelled(threading.Event):
+    """Set when nobody wants the result any more: then every wait for an answer ends, and its question is withdrawn."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waits: set[Future[Any]] = set()
+
+    def set(self) -> None:
+        super().set()
+        for wait in tuple(self.waits):
+            wait.cancel()
+
+
 class SyncContext(_Facts):
     """The context of a plain function in a worker thread: the same names, blocking."""
 
@@ -265,8 +281,9 @@ class SyncContext(_Facts):
         super().__init__(exchange, server)
         self._loop = asyncio.get_running_loop()
         self._workers = workers
-        self.cancelled = threading.Event()
-        """Set when the client cancels: a thread cannot be interrupted, so look at it (``ctx.cancelled.is_set()``)."""
+        self.cancelled = _Cancelled()
+        """Set when the client cancels or goes away, or time is up: a thread cannot be interrupted, so look at it
+        (``ctx.cancelled.is_set()``)."""
         exchange.on_cancel = self.cancelled.set
 
     def log(self, level: str, data: Any, logger: str | None = None) -> None:
@@ -337,4 +354,14 @@ class SyncContext(_Facts):
                 "a handler with thread='loop' cannot wait for an answer; make it async, or leave thread out"
             )
         with self._workers.waiting():
-            return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
+            wait = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+            waits = self.cancelled.waits
+            waits.add(wait)
+            try:
+                if self.cancelled.is_set():  # perhaps before it was added
+                    wait.cancel()
+                return wait.result()
+            except CancelledError:
+                raise asyncio.CancelledError from None  # no handler's "except Exception" may stop it
+            finally:
+                waits.discard(wait)
