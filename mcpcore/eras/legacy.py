@@ -44,6 +44,7 @@ class LegacyServer:
         self._supported = supported
         self._routes: Mapping[str, Serve] = {}
         self._own: dict[str, Serve] = {"ping": service.around(_serve_ping)}
+        self._declared: dict[str, Any] = {}
         self._subscribed: dict[str, None] = {}
         self._flush = -1
         self._sent: set[tuple[str, str | None]] = set()
@@ -96,7 +97,7 @@ class LegacyServer:
         self.info = params["clientInfo"]
         self.capabilities = params["capabilities"]
         self._routes = self._service.routes(revision)
-        own = self._service.capabilities(revision)
+        own = self._declared = self._service.capabilities(revision)
         if "logging" in own:
             self._own["logging/setLevel"] = self._service.around(self._set_level)
         if own.get("resources", {}).get("subscribe"):
@@ -151,9 +152,9 @@ class LegacyServer:
             if uri in self._subscribed and not self._is_repetition(peer.flushes, topic, uri):
                 peer.notify("notifications/resources/updated", {"uri": uri})
             return
-        assert self.revision is not None
-        declared = self._service.capabilities(self.revision).get(topic, {})
-        if declared.get("listChanged") and not self._is_repetition(peer.flushes, topic, None):
+        # What the handshake promised, whatever was registered since (lifecycle#operation).
+        promised = self._declared.get(topic, {}).get("listChanged")
+        if promised and not self._is_repetition(peer.flushes, topic, None):
             peer.notify(f"notifications/{topic}/list_changed", None)
 
     def _is_repetition(self, flush: int, topic: str, uri: str | None) -> bool:
@@ -175,7 +176,7 @@ class LegacyServer:
         revision = exchange.revision
         result: dict[str, Any] = {
             "protocolVersion": revision.name,
-            "capabilities": self._service.capabilities(revision),
+            "capabilities": self._declared,
             "serverInfo": self._service.identity(revision),
         }
         if self._service.instructions is not None:

@@ -318,6 +318,8 @@ class Server(Hosting):
             capabilities["completions"] = {}
         if self.logging:
             capabilities["logging"] = {}
+        # What was declared once stays: its list may be empty, but its methods are known (server/tools#capabilities).
+        self._declare |= _DECLARABLE.intersection(capabilities)
         if self._experimental:
             capabilities["experimental"] = self._experimental
         if self._extensions and revision.modern:
@@ -346,7 +348,9 @@ class Server(Hosting):
             found["resources/read"] = lambda exchange: resources.serve_read(self, exchange)
         if self._completes():
             found["completion/complete"] = lambda exchange: completion.serve_complete(self, exchange)
-        table.clear()
+        for name in table.keys() - found.keys():
+            del table[name]
+        # Never empty in between: a thread may be registering while the loop looks something up.
         table.update({name: self.around(serve) for name, serve in found.items()})
 
     def _call_tool(self, exchange: Exchange) -> Any:

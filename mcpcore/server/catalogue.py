@@ -45,7 +45,7 @@ class Catalogue(Generic[T]):
         return len(self.items)
 
     def __iter__(self) -> Iterator[T]:
-        return (payload for _, _, payload in self.items.values())
+        return (payload for _, _, payload in tuple(self.items.values()))  # a thread may be registering meanwhile
 
     def add(self, key: str, definition: Any, payload: T) -> None:
         """Raises ``UsageError`` for a key that is taken."""
