@@ -186,7 +186,7 @@ def test_a_url_is_shown_to_the_user_as_it_is_and_fetched_by_nobody(
 ) -> None:
     reached: list[Any] = []
     monkeypatch.setattr(socket.socket, "connect", lambda self, address: reached.append(address))
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *name, **more: reached.append(name) or [])
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *name, **more: reached.append(name))
 
     async def main() -> None:
         url = "http://127.0.0.1:9/sign?in=1&x=%2F#now"

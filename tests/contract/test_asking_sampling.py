@@ -33,7 +33,7 @@ def failed(call: Call) -> bool:
 
 
 def text(value: str, role: str = "user") -> SamplingMessage:
-    return SamplingMessage(role, TextContent(value))  # type: ignore[arg-type]
+    return SamplingMessage(role, TextContent(value))
 
 
 def use(id: str = "u1") -> ToolUseContent:
@@ -177,8 +177,10 @@ def test_a_tool_loop_repeats_the_use_as_it_came_with_its_meta_and_its_result(rev
 @pytest.mark.parametrize("revision", TOOLS)
 @pytest.mark.parametrize("options", [{"tools": [CLOCK]}, {"tool_choice": ToolChoice("none")}, {"tools": []}], ids=str)
 def test_no_tools_are_sent_to_a_client_that_did_not_declare_them(options: dict[str, Any], revision: str) -> None:
+    declarations: list[dict[str, Any]] = [{"sampling": {}}, {"sampling": {"context": {}}}, {}]
+
     async def main() -> None:
-        for declared in ({"sampling": {}}, {"sampling": {"context": {}}}, {}):
+        for declared in declarations:
             async with client_of(server_of(samples("?", **options)), revision, declared) as wire:
                 call = Call(wire, "ask", declared)
                 assert await call.start() is None
@@ -355,7 +357,7 @@ def test_a_tool_that_may_not_be_used_is_not_used(change: dict[str, Any], allowed
         def model(params: CreateMessageParams) -> ToolUseContent:
             return use()
 
-        capabilities = {"sampling": {"tools": {}}}
+        capabilities: dict[str, Any] = {"sampling": {"tools": {}}}
         answer = await converse(revision, question(**change), model, capabilities=capabilities)
         if allowed:
             assert answer["content"]["type"] == "tool_use" and answer["stopReason"] == "toolUse"

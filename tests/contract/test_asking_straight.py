@@ -274,8 +274,10 @@ def test_no_roots_are_asked_for_where_none_are_declared(revision: str) -> None:
     async def lists(ctx: Context) -> str:
         return repr(await ctx.roots())
 
+    declarations: list[dict[str, Any]] = [{}, {"sampling": {}}]
+
     async def main() -> None:
-        for declared in ({}, {"sampling": {}}):
+        for declared in declarations:
             async with client_of(server_of(lists), revision, declared) as wire:
                 call = Call(wire, "lists", declared)
                 assert await call.start() is None
