@@ -289,13 +289,18 @@ class Runner(asyncio.Protocol):
             error = RpcError(codes.INTERNAL_ERROR, f"{exchange.method}: the handler was cancelled")
         elif not isinstance(error, RpcError):
             logging.getLogger("mcpcore").error("%s failed", exchange, exc_info=error)
-            side = "server" if self.peer.server else "client"
-            text = f"{exchange.method[:200]}: internal error; the {side}'s log has the details"
-            error = RpcError(codes.INTERNAL_ERROR, text)
-        try:
-            self.peer.fail(exchange, error)
-        except TypeError:
-            self.peer.fail(exchange, RpcError(error.code, str(error.message)))
+            error = self._internal_error(exchange)
+        for said in (error, RpcError(error.code, str(error.message)), self._internal_error(exchange)):
+            try:
+                self.peer.fail(exchange, said)
+                return
+            except TypeError as fault:  # its data, or even its message, is nothing that JSON can say
+                logging.getLogger("mcpcore").error("%s: its error cannot be sent as it is: %s", exchange, fault)
+
+    def _internal_error(self, exchange: Exchange) -> RpcError:
+        side = "server" if self.peer.server else "client"
+        text = f"{exchange.method[:200]}: internal error; the {side}'s log has the details"
+        return RpcError(codes.INTERNAL_ERROR, text)
 
     def _cancel(self, event: Cancelled) -> None:
         exchange = event.exchange
