@@ -81,6 +81,7 @@ class Runner(asyncio.Protocol):
         self._stalled = False
         self._reading = True
         self._held = False
+        self._refused = False
         self._drained: asyncio.Future[None] | None = None
         self._unknown_logged: set[str] = set()
 
@@ -89,6 +90,9 @@ class Runner(asyncio.Protocol):
     def connection_made(self, transport: Any) -> None:
         self.channel = transport
         transport.set_write_buffer_limits(high=self.limits.write_high_water)
+        if self._refused:
+            transport.abort()
+            return
         if self._held:
             transport.pause_reading()
             self._reading = False
@@ -194,6 +198,7 @@ class Runner(asyncio.Protocol):
     def refuse(self, reason: str) -> None:
         """Close without having served: the reason goes to the log."""
         logging.getLogger("mcpcore").error("%s: %s", self.endpoint, reason)
+        self._refused = True
         if self.channel is not None:
             self.channel.abort()
 
@@ -394,6 +399,7 @@ class Runner(asyncio.Protocol):
             await asyncio.wait(set(self.tasks), timeout=1.0)
         if self.lost is None:
             self.door.end(self.peer)
+            self._congested = False  # what is answered goes along: the channel flushes it, and nothing follows
             self._flush()
             self.lost = Closed("the connection was closed by this side")
             self._lose(self.lost)
