@@ -228,7 +228,9 @@ class Context(_Facts):
         """Ask the user to fill in a form: ``schema`` is a JSON Schema object, a dataclass, TypedDict or Struct.
 
         ``result.data`` holds the content as that type when ``result.action == "accept"``. Raises ``RpcError`` where the
-        client cannot be asked. In the modern era the handler is run again for each round of answers.
+        client cannot be asked, ``QuestionFailed`` where it answers with an error, ``AnswerTimeout``, and ``UsageError``
+        for a form that is not flat or a ``key`` that was used before. In the modern era the handler is run again for
+        each round of answers.
         """
         return await self._asking().ask(Elicit(message, schema), key)  # type: ignore[no-any-return]
 
@@ -251,7 +253,12 @@ class Context(_Facts):
         return await self._asking().ask_all(questions)  # type: ignore[no-any-return]
 
     async def once(self, name: str, function: Callable[..., Any], *arguments: Any) -> Any:
-        """Call ``function`` once, also when the handler is run again: its JSON result, or its failure, is recorded."""
+        """Call ``function`` once, also when the handler is run again: its JSON result, or its failure, is recorded.
+
+        What it gives is what the record gives: a tuple is a list. ``ToolError``, ``RpcError`` and Python's own
+        exceptions are raised as they are, all others as ``OnceFailed``. The client can read the record. Raises
+        ``UsageError`` for a name that was used before, and for a result that is no JSON value.
+        """
         return await self._asking().once(name, function, *arguments)
 
     async def read_resource(self, uri: str) -> ReadResourceResult:
