@@ -14,7 +14,15 @@ from mcpcore.client.calls import Calls
 from mcpcore.client.listen import Hearing, ListenRequests, StandingNews
 from mcpcore.client.notices import Notices
 from mcpcore.client.timeouts import ConnectTimeout, Timeouts
-from mcpcore.errors import ConnectFailed, ConnectionLost, McpError, ProtocolViolation, RpcError, UnsupportedRevision
+from mcpcore.errors import (
+    ConnectFailed,
+    ConnectionLost,
+    McpError,
+    MissingCapability,
+    ProtocolViolation,
+    RpcError,
+    UnsupportedRevision,
+)
 from mcpcore.transports.opening import LostWhileProbing, Opening, Verdict, client_runner, open_conversation
 
 if TYPE_CHECKING:
@@ -65,6 +73,13 @@ class Connection:
     @property
     def endpoint(self) -> str:
         return self.runner.endpoint
+
+    def require(self, method: str) -> None:
+        """Raises ``MissingCapability`` where the server did not declare what this request needs."""
+        needed = self.policy.needs(method)
+        if needed is not None and self.capabilities.get(needed) is None:
+            text = f"{method} was not sent: {self.endpoint} did not declare the capability {needed!r}"
+            raise MissingCapability(f"{text}; client.request() sends it all the same", {needed: {}})
 
 
 class Dialler:

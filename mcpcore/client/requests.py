@@ -147,6 +147,7 @@ class Requests:
             found: T | None = self._cache.get(method, cursor)
             if found is not None:
                 return found
+        connection.require(method)
         generation = self._cache.generation
         result = await self._ask(connection, method, {} if cursor is None else {"cursor": cursor}, timeout)
         connection.policy.is_incomplete(method, result)
@@ -224,6 +225,7 @@ class Requests:
         if context is not None:
             params["context"] = {"arguments": dict(context)}
         params = sieve("CompleteParams", params, connection.policy.revision)
+        connection.require("completion/complete")
         result = await self._ask(connection, "completion/complete", params, timeout)
         connection.policy.is_incomplete("completion/complete", result)
         return _read(CompleteResult, result, "completion/complete", argument).completion
@@ -303,6 +305,7 @@ class Requests:
         meta: Mapping[str, Any] | None,
         type: Any,
     ) -> ToolResult | GetPromptResult | ReadResourceResult | Step:
+        connection.require(step.method)
         sent = params if meta is None else {**params, "_meta": dict(meta)}
         result = await self._ask(connection, step.method, sent, timeout, progress)
         if connection.policy.is_incomplete(step.method, result):
@@ -326,6 +329,7 @@ class Requests:
     ) -> tuple[dict[str, Any], bool]:
         """A complete result, and whether it took answers to get it."""
         connection = self._link.live() or await self._link.connection()
+        connection.require(method)
         limits = self._link.timeouts if timeout is None else self._link.timeouts.narrowed(timeout)
         time = connection.calls.clock.now
         began = time()

@@ -13,7 +13,7 @@ from mcpcore.errors import QuestionFailed, RpcError
 from mcpcore.spec import codes
 from mcpcore.spec.members import RESULT_KINDS, sieve
 from mcpcore.spec.meta import LOG_LEVELS
-from mcpcore.spec.methods import check_params
+from mcpcore.spec.methods import REQUESTS, check_params
 from mcpcore.spec.revisions import BY_NAME, LATEST_LEGACY, Revision
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ class LegacyServer:
         return self.info
 
     def log_threshold(self, exchange: Exchange) -> str | None:
-        return self.log_level
+        return self.log_level if self.revision is not None else None  # a notification may come before any session
 
     def missing_capability(self, text: str, required: dict[str, Any]) -> RpcError:
         """Legacy revisions define no code for this."""
@@ -239,6 +239,12 @@ class LegacyClient:
     def is_incomplete(self, method: str, result: dict[str, Any]) -> bool:
         """Whether the server asks for something before it completes the request: here it sends requests for that."""
         return False
+
+    def needs(self, method: str) -> str | None:
+        """The capability that the server must have declared in its handshake before this may be sent
+        (2025-06-18, basic/lifecycle#operation)."""
+        known = REQUESTS.get(method)
+        return known.needed_server_capability(self.revision) if known is not None else None
 
     def admit(self, peer: Peer, id: Id, method: str, params: dict[str, Any], meta: dict[str, Any] | None) -> Exchange:
         serve = _serve_ping if method == "ping" else self._routes.get(method)

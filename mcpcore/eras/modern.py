@@ -128,9 +128,7 @@ class ModernServer:
     # -- who asks ------------------------------------------------------------------------------------------------------
 
     def client_capabilities(self, exchange: Exchange) -> dict[str, Any]:
-        meta = exchange.meta
-        assert meta is not None
-        capabilities: dict[str, Any] = meta[CLIENT_CAPABILITIES]
+        capabilities: dict[str, Any] = exchange.meta[CLIENT_CAPABILITIES] if exchange.meta else {}
         return capabilities
 
     def client_info(self, exchange: Exchange) -> dict[str, Any] | None:
@@ -283,6 +281,10 @@ class ModernClient:
                 f"{method}: the server answered with a resultType that is unknown here: {str(kind)[:100]!r}"
             )
         return True
+
+    def needs(self, method: str) -> str | None:
+        """Nothing: no session holds a promise, and the server refuses what it does not offer at this moment."""
+        return None
 
     def notified(self, peer: Peer, method: str, params: dict[str, Any]) -> Event | None:
         return Notified(method, params)

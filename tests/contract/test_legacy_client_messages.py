@@ -46,7 +46,7 @@ def test_no_id_and_no_progress_token_is_used_twice(revision: str) -> None:
             request = await wire.hear("initialize")
             ids.append(request["id"])
             info = {"name": "wire", "version": "1"}
-            wire.reply(request, {"protocolVersion": revision, "capabilities": {}, "serverInfo": info})
+            wire.reply(request, {"protocolVersion": revision, "capabilities": {"tools": {}}, "serverInfo": info})
             await wire.hear("notifications/initialized")
             for _ in range(10):
                 calls = [await wire.hear(TOOL) for _ in range(5)]

@@ -313,7 +313,7 @@ def test_what_the_server_did_not_declare_is_not_subscribed_to_nor_set(revision: 
     asyncio.run(main())
 
 
-@pytest.mark.xfail(strict=True, reason="requests are sent whatever the server declared; the server refuses them")
+@pytest.mark.spec("2025-06-18/lifecycle/M11")
 def test_the_client_requests_nothing_that_the_server_did_not_declare() -> None:
     async def main() -> None:
         async def script(wire: Wire) -> None:

@@ -36,6 +36,14 @@ SAMPLES = {"string": "text", "integer": 7, "number": 1.5, "boolean": True}
 TEXT = 'naïve \u2028\u2029\u0085 "quoted" \\ \n\t 漢字 \U0001f600'
 
 
+FORMATTED = {
+    "email": "user@example.com",
+    "uri": "https://example.com/",
+    "date": "2026-07-28",
+    "date-time": "2026-07-28T12:00:00Z",
+}
+
+
 def answer_form(message: str, schema: dict[str, Any]) -> dict[str, Any]:
     """What the harness answers to a form: declined where the message asks for it, else every property filled in."""
     if "decline" in message:
@@ -54,6 +62,8 @@ def _value(name: str, schema: dict[str, Any]) -> Any:
     if schema.get("type") == "array":
         items = schema["items"]
         return [items["enum"][0] if "enum" in items else items["anyOf"][0]["const"]]
+    if name not in ANSWERS and schema.get("format") in FORMATTED:
+        return FORMATTED[schema["format"]]
     return ANSWERS.get(name, SAMPLES[schema["type"]])
 
 
