@@ -219,7 +219,7 @@ async def until(condition: Any) -> None:
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("revision", ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25", "2026-07-28"])
 def test_any_order_of_doings_keeps_client_and_server_right(revision: str) -> None:
-    machine = type("Conversation", (Conversation,), {"revision": revision})
+    machine: Any = type("Conversation", (Conversation,), {"revision": revision})
     test_case = machine.TestCase
     test_case.settings = settings(max_examples=12, stateful_step_count=20, deadline=None)
     test_case("runTest").runTest()
