@@ -99,7 +99,7 @@ class _Facts:
     @property
     def lifespan(self) -> Any:
         """What the server's ``lifespan`` yielded, else ``None``."""
-        return self._server.lifespan_value
+        return self._server.lifespan_in(self._exchange.peer.shell.loop)
 
     @property
     def replaying(self) -> bool:

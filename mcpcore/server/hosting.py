@@ -42,10 +42,9 @@ class Hosting:
         self._runners: set[Runner] = set()
         self._told: set[str] = set()
 
-    @property
-    def lifespan_value(self) -> Any:
-        """What ``lifespan`` yielded, while it runs."""
-        return self._lifespan.value
+    def lifespan_in(self, loop: asyncio.AbstractEventLoop) -> Any:
+        """What ``lifespan`` yielded, while it runs in this loop."""
+        return self._lifespan.value(loop)
 
     # -- running -------------------------------------------------------------------------------------------------------
 
@@ -91,20 +90,22 @@ class Hosting:
         self._runners.add(runner)
         if self._lifespan.wanted:
             runner.hold()
-            self._lifespan.enter(runner.release, lambda error: runner.refuse(f"the server could not start: {error}"))
+            self._lifespan.enter(
+                runner, runner.release, lambda error: runner.refuse(f"the server could not start: {error}")
+            )
         return runner
 
-    async def start_lifespan(self) -> None:
-        """Enter the lifespan before the first connection; raises what it raises."""
-        await self._lifespan.start()
+    async def start_lifespan(self, user: object) -> None:
+        """Enter the lifespan before the first connection; raises what it raises. ``user`` is who will stop it."""
+        await self._lifespan.start(user)
 
-    async def stop_lifespan(self) -> None:
-        await self._lifespan.stop()
+    async def stop_lifespan(self, user: object) -> None:
+        """Leave it, unless somebody else needs it still. Waits as long as ``Limits.drain_seconds``."""
+        await self._lifespan.stop(user, self.limits.drain_seconds)
 
     def _closed(self, runner: Runner, error: Exception | None) -> None:
         self._runners.discard(runner)
-        if self._lifespan.wanted:
-            self._lifespan.leave()
+        self._lifespan.leave(runner)
 
     # -- changes -------------------------------------------------------------------------------------------------------
 

@@ -1,51 +1,75 @@
-"""The server's lifespan: entered once by the first connection, left after the last one, in one task of its own.
+"""The server's lifespan: entered by the first connection, left after the last one, in one task of its own.
 
-A context manager must be left in the task that entered it; the task here does both.
+A context manager must be left in the task that entered it; the task here does both. Its value belongs to the event loop
+of that task: a server that is used from two loops enters it in each.
 """
 
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 from collections.abc import Callable
 from typing import Any
+
+from mcpcore.errors import UsageError
 
 __all__ = ["LifespanRunner"]
 
 _log = logging.getLogger("mcpcore.server")
 
 
+class _Run:
+    """One stay in the lifespan, and who needs it."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.users: set[object] = set()
+        self.ready: asyncio.Future[None] = loop.create_future()
+        self.done = asyncio.Event()
+        self.task: asyncio.Task[None] | None = None
+        self.value: Any = None
+
+
 class LifespanRunner:
-    """Counts who needs the lifespan. ``value`` is what it yielded while it runs."""
+    """Knows who needs the lifespan. Raises ``UsageError`` for a generator that is no context manager yet."""
 
     def __init__(self, server: Any, lifespan: Callable[[Any], Any] | None) -> None:
+        if inspect.isasyncgenfunction(lifespan) or inspect.isgeneratorfunction(lifespan):
+            raise UsageError("lifespan: decorate the function with contextlib.asynccontextmanager, and write async def")
         self._server = server
         self._lifespan = lifespan
-        self._users = 0
-        self._task: asyncio.Task[None] | None = None
-        self._ready: asyncio.Future[None] | None = None
-        self._done: asyncio.Event | None = None
-        self.value: Any = None
+        self._runs: dict[asyncio.AbstractEventLoop, _Run] = {}
 
     @property
     def wanted(self) -> bool:
         return self._lifespan is not None
 
-    async def start(self) -> None:
-        """One more user; returns once the lifespan has started, raises what it raised."""
-        if self._lifespan is not None:
-            await asyncio.shield(self._begin())
+    def value(self, loop: asyncio.AbstractEventLoop) -> Any:
+        """What it yielded, while it runs in this loop."""
+        run = self._runs.get(loop)
+        return run.value if run is not None else None
 
-    async def stop(self) -> None:
-        """One user less; after the last one, returns when the lifespan has ended."""
+    async def start(self, user: object) -> None:
+        """``user`` needs it; returns once the lifespan has started, raises what it raised."""
         if self._lifespan is not None:
-            task = self._task
-            self.leave()
-            if self._users == 0 and task is not None:
-                await asyncio.wait({task})
+            try:
+                await asyncio.shield(self._begin(user).ready)
+            except BaseException:
+                self.leave(user)
+                raise
 
-    def enter(self, ready: Callable[[], None], failed: Callable[[BaseException], None]) -> None:
-        """One more user, told by a callback."""
+    async def stop(self, user: object, seconds: float) -> None:
+        """``user`` needs it no more; after the last one, returns when the lifespan has ended, or after so long."""
+        run = self.leave(user)
+        if run is None or run.users or run.task is None:
+            return
+        _, late = await asyncio.wait({run.task}, timeout=seconds)
+        if late:
+            _log.error("the lifespan of the server did not end within %g s; raise Limits.drain_seconds", seconds)
+            run.task.cancel()
+
+    def enter(self, user: object, ready: Callable[[], None], failed: Callable[[BaseException], None]) -> None:
+        """``user`` needs it, and is told by a callback."""
 
         def tell(future: asyncio.Future[None]) -> None:
             error = None if future.cancelled() else future.exception()
@@ -54,36 +78,44 @@ class LifespanRunner:
             else:
                 ready()
 
-        self._begin().add_done_callback(tell)
+        self._begin(user).ready.add_done_callback(tell)
 
-    def leave(self) -> None:
-        self._users -= 1
-        if self._users == 0 and self._done is not None:
-            self._done.set()
-            self._task = self._ready = self._done = None
+    def leave(self, user: object) -> _Run | None:
+        """``user`` needs it no more. Nobody waits for a start that nobody needs."""
+        for loop, run in tuple(self._runs.items()):
+            if user in run.users:
+                run.users.discard(user)
+                if not run.users:
+                    del self._runs[loop]
+                    run.done.set()
+                    if not run.ready.done() and run.task is not None:
+                        run.task.cancel()
+                return run
+        return None
 
-    def _begin(self) -> asyncio.Future[None]:
-        self._users += 1
-        if self._ready is None:
-            loop = asyncio.get_running_loop()
-            self._ready = loop.create_future()
-            self._done = asyncio.Event()
-            self._task = loop.create_task(self._hold(self._ready, self._done), name="mcpcore-lifespan")
-        return self._ready
+    def _begin(self, user: object) -> _Run:
+        loop = asyncio.get_running_loop()
+        run = self._runs.get(loop)
+        if run is None:
+            self._runs = {old: run for old, run in self._runs.items() if not old.is_closed()}
+            run = self._runs[loop] = _Run(loop)
+            run.task = loop.create_task(self._hold(run), name="mcpcore-lifespan")
+        run.users.add(user)
+        return run
 
-    async def _hold(self, ready: asyncio.Future[None], done: asyncio.Event) -> None:
+    async def _hold(self, run: _Run) -> None:
         assert self._lifespan is not None
         try:
             async with self._lifespan(self._server) as value:
-                self.value = value
-                ready.set_result(None)
-                await done.wait()
+                run.value = value
+                run.ready.set_result(None)
+                await run.done.wait()
         except Exception as error:
-            if ready.done():
+            if run.ready.done():
                 _log.error("the lifespan of the server failed at its end", exc_info=error)
             else:
-                ready.set_exception(error)
+                run.ready.set_exception(error)
         finally:
-            self.value = None
-            if not ready.done():
-                ready.cancel()
+            run.value = None
+            if not run.ready.done():
+                run.ready.cancel()

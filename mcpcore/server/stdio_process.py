@@ -11,13 +11,14 @@ import asyncio
 import logging
 import os
 import stat
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from mcpcore.transports.process_exit import exit_promptly, install_stop_signals
 from mcpcore.transports.stdio import claim_stdio, open_stdio
 
 if TYPE_CHECKING:
     from mcpcore.server.app import Server
+    from mcpcore.transports.stdio import StdioFds
 
 __all__ = ["run_stdio", "serve_stdio"]
 
@@ -51,36 +52,59 @@ async def serve_stdio(server: Server) -> None:
 
 async def _serve(server: Server, *, signals: bool) -> None:
     fds = claim_stdio()
-    patient = stat.S_ISREG(os.fstat(fds.stdin_fd).st_mode)
     loop = asyncio.get_running_loop()
-    stopped = asyncio.Event()
-    restore = install_stop_signals(loop, lambda signal: stopped.set()) if signals else None
+    stopped: asyncio.Future[None] = loop.create_future()
+    restore = install_stop_signals(loop, lambda signal: _settle(stopped)) if signals else None
+    opened = False
     try:
-        await server.start_lifespan()
-        try:
-            runner = server.open_runner()
-            channel = await open_stdio(runner, stdin_fd=fds.stdin_fd, stdout_fd=fds.stdout_fd)
-            stop = asyncio.create_task(stopped.wait())
-            ends: set[asyncio.Future[Any]] = {stop, runner.input_ended, runner.closed}
-            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-            limits = server.limits
-            seconds = limits.answer_seconds if patient and not stopped.is_set() else limits.drain_seconds
-            await runner.finish(0 if stopped.is_set() else seconds)
-            stop.cancel()
-            await _flushed(runner.closed, channel, limits.drain_seconds)
-        finally:
-            await asyncio.wait_for(server.stop_lifespan(), server.limits.drain_seconds)
+        if await _started(server, stopped):
+            opened = True
+            await _converse(server, fds, stopped)
     finally:
+        await server.stop_lifespan(stopped)
         if restore is not None:
             restore()
         fds.restore_blocking()
+        if not opened:
+            os.close(fds.stdin_fd)
+            os.close(fds.stdout_fd)
         if not signals:
             fds.release()
 
 
-async def _flushed(closed: asyncio.Future[None], channel: object, seconds: float) -> None:
-    """What was answered reaches a client that reads; one that does not is left."""
+def _settle(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+async def _started(server: Server, stopped: asyncio.Future[None]) -> bool:
+    """Whether the lifespan has started, which a signal may prevent. Raises what it raises."""
+    start = asyncio.ensure_future(server.start_lifespan(stopped))
     try:
-        await asyncio.wait_for(asyncio.shield(closed), seconds)
-    except TimeoutError:
-        channel.abort()  # type: ignore[attr-defined]
+        await asyncio.wait({start, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        if not start.done():
+            start.cancel()
+    if not start.done():
+        return False
+    start.result()
+    return True
+
+
+async def _converse(server: Server, fds: StdioFds, stopped: asyncio.Future[None]) -> None:
+    """One connection, to its end. What was answered reaches a client that reads; one that does not is left."""
+    limits = server.limits
+    patient = stat.S_ISREG(os.fstat(fds.stdin_fd).st_mode)
+    runner = server.open_runner()
+    channel = await open_stdio(runner, stdin_fd=fds.stdin_fd, stdout_fd=fds.stdout_fd)
+    try:
+        ends = {stopped, runner.input_ended, runner.closed}
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        seconds = limits.answer_seconds if patient else limits.drain_seconds
+        await runner.finish(0 if stopped.done() else seconds)
+        await asyncio.wait({runner.closed}, timeout=limits.drain_seconds)
+    finally:
+        if not runner.closed.done():
+            await runner.close()  # once more, where this task was cancelled
+            channel.abort()
+            await asyncio.wait({runner.closed}, timeout=limits.drain_seconds)
