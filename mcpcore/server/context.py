@@ -294,8 +294,11 @@ class SyncContext(_Facts):
         exchange.on_cancel = self.cancelled.set
 
     def log(self, level: str, data: Any, logger: str | None = None) -> None:
-        """See ``Context.log``."""
+        """See ``Context.log``. Waits while the client does not read, unless this is the loop's thread."""
         self._log(level, data, logger)
+        shell = self._exchange.peer.shell
+        if self._workers is not None and shell.congested:
+            self._wait(shell.drained())
 
     def debug(self, data: Any) -> None:
         self.log("debug", data)

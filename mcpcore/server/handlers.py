@@ -112,11 +112,12 @@ class Handler:
                 arguments[self._context_parameter] = Context(exchange, self.server)
             value = self.fn(**arguments)
             return await value if inspect.isawaitable(value) else value
-        workers = self.server.workers
+        workers, cancelled = self.server.workers, None
         if self._context_parameter is not None:
-            arguments[self._context_parameter] = SyncContext(exchange, self.server, workers)
+            context = arguments[self._context_parameter] = SyncContext(exchange, self.server, workers)
+            cancelled = context.cancelled
         variables = copy_context()
-        return await workers.run(lambda: variables.run(lambda: self.fn(**arguments)))
+        return await workers.run(lambda: variables.run(lambda: self.fn(**arguments)), cancelled)
 
 
 class Stopped(msgspec.Struct):

@@ -31,12 +31,18 @@ class Workers:
         self._idle = 0
         self._waiting = 0
 
-    async def run(self, function: Callable[[], Any]) -> Any:
-        """What ``function`` returns or raises in a worker thread. Cancelling stops the waiting, not the thread."""
+    async def run(self, function: Callable[[], Any], cancelled: threading.Event | None = None) -> Any:
+        """What ``function`` returns or raises in a worker thread. Cancelling stops the waiting, not the thread, which
+        can only be told: ``cancelled`` is set."""
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._queue.put((future, function))
         self._ensure_thread()
-        return await future
+        try:
+            return await future
+        except asyncio.CancelledError:
+            if cancelled is not None:
+                cancelled.set()
+            raise
 
     def _ensure_thread(self) -> None:
         with self._lock:

@@ -98,10 +98,10 @@ class RegisteredTool:
         context = SyncContext(exchange, self.server, None) if self._wants_context else None
         try:
             value = copy_context().run(self._call, arguments, context)
+            if type(value) is str and self.output is None:
+                return b"".join((_TEXT_OPEN, encode(value), _TEXT_CLOSE))
         except Exception as error:
             return self._failed(exchange, error)
-        if type(value) is str and self.output is None:
-            return b"".join((_TEXT_OPEN, encode(value), _TEXT_CLOSE))
         return self._finished(exchange, value)  # type: ignore[return-value]
 
     async def _function_later(self, exchange: Exchange, arguments: dict[str, Any] | None) -> Result | None:
@@ -112,29 +112,31 @@ class RegisteredTool:
         try:
             # One context copy for the call and the whole run of its coroutine, as a task of its own would have.
             value = copy_context().run(_complete, self._call, arguments, context)
+            if type(value) is str and self.output is None:
+                return b"".join((_TEXT_OPEN, encode(value), _TEXT_CLOSE))
         except Exception as error:
             return self._failed(exchange, error)
-        if type(value) is str and self.output is None:
-            return b"".join((_TEXT_OPEN, encode(value), _TEXT_CLOSE))
         return self._finished(exchange, value)
 
     async def _coroutine(self, exchange: Exchange, arguments: dict[str, Any] | None) -> Result | None:
         context = Context(exchange, self.server) if self._wants_context else None
         try:
             value = await self._call(arguments, context)
+            if type(value) is str and self.output is None and exchange.asking is None:
+                return b"".join((_TEXT_OPEN, encode(value), _TEXT_CLOSE))
         except BaseException as error:
             return self._failed(exchange, error)
-        if type(value) is str and self.output is None and exchange.asking is None:
-            return b"".join((_TEXT_OPEN, encode(value), _TEXT_CLOSE))
         result = self._finished(exchange, value)
         return result if type(result) is bytes or type(result) is dict else await result  # type: ignore[misc]
 
     async def _in_thread(self, exchange: Exchange, arguments: dict[str, Any] | None) -> Result | None:
         workers = self._workers
         context = SyncContext(exchange, self.server, workers) if self._wants_context else None
-        variables = copy_context()
+        variables, cancelled = copy_context(), None if context is None else context.cancelled
         try:
-            value = await workers.run(lambda: variables.run(self._call, arguments, context))
+            value = await workers.run(lambda: variables.run(self._call, arguments, context), cancelled)
+            if type(value) is str and self.output is None and exchange.asking is None:
+                return b"".join((_TEXT_OPEN, encode(value), _TEXT_CLOSE))
         except BaseException as error:
             return self._failed(exchange, error)
         result = self._finished(exchange, value)
@@ -240,7 +242,7 @@ class RegisteredTool:
         if kind_of(self.fn) is not Kind.FUNCTION:
             return await self._call(arguments, Context(exchange, self.server) if self._wants_context else None)
         sync = SyncContext(exchange, self.server, self._workers) if self._wants_context else None
-        return await self._workers.run(lambda: self._call(arguments, sync))
+        return await self._workers.run(lambda: self._call(arguments, sync), None if sync is None else sync.cancelled)
 
     def _spend(self, exchange: Exchange) -> None:
         """A ``single_use`` tool takes each requestState once (patterns/mrtr#server-requirements-basic-workflow)."""

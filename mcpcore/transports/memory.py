@@ -98,9 +98,15 @@ class MemoryChannel:
             writer._protocol.resume_writing()
 
     def _lose(self, error: Exception | None) -> None:
-        if not self._lost:
-            self._lost = True
-            self._protocol.connection_lost(error)
+        if self._lost:
+            return
+        self._lost = True
+        self._protocol.connection_lost(error)
+        writer = self._other
+        if writer is not None and writer._writer_paused and not writer._lost:
+            # Nobody will ever read here: as with a broken pipe, the writer must not wait for it.
+            writer._writer_paused = False
+            self._loop.call_soon(writer._protocol.resume_writing)
 
 
 def connect_in_memory(first: Any, second: Any, name: str = "memory") -> tuple[MemoryChannel, MemoryChannel]:

@@ -349,7 +349,9 @@ class Runner(asyncio.Protocol):
         return self._congested
 
     async def drained(self) -> None:
-        """Wait until the other side reads again; returns at once where it does."""
+        """Wait until the other side reads again; returns at once where it does, and little waits to be written."""
+        if len(self.peer.outbox) >= self.limits.turn_messages:
+            await asyncio.sleep(0)  # whoever says much and never waits would fill the memory before anything is written
         while self._congested and not self.closed.done():
             if self._drained is None:
                 self._drained = self.loop.create_future()
