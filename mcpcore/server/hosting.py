@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 from mcpcore.errors import UsageError
 from mcpcore.server.lifespan import LifespanRunner
 from mcpcore.server.middleware import chain
+from mcpcore.spec.revisions import LATEST
 from mcpcore.transports.runner import Runner, server_runner
 
 if TYPE_CHECKING:
     from mcpcore.core.events import Notified
+    from mcpcore.core.exchange import Exchange
     from mcpcore.core.limits import Limits
     from mcpcore.server.app import Server
     from mcpcore.spec.revisions import Revision
@@ -158,7 +160,10 @@ class Hosting:
 
 
 class _NoExchange:
-    """Stands where a handler's exchange would: a notification has no answer and asks nothing."""
+    """Stands where a handler's exchange would: a notification has no answer, asks nothing, and reports no progress.
+
+    It has no ``meta``: in the modern era that says that nobody asked for log messages.
+    """
 
     asking = None
     cancelled = False
@@ -169,10 +174,20 @@ class _NoExchange:
     headers = None
 
     def __init__(self, runner: Runner, event: Notified) -> None:
+        meta = event.params.get("_meta")
         self.peer = runner.peer
+        self.policy = runner.door.policy_for(event.method, meta if type(meta) is dict else None)
+        self.revision = runner.peer.revision or LATEST
         self.id = None
         self.method = event.method
         self.params = event.params
+
+    @property
+    def capabilities(self) -> dict[str, Any]:
+        return self.policy.client_capabilities(cast("Exchange", self))
+
+    def notify(self, method: str, params: dict[str, Any] | None) -> None:
+        self.peer.notify(method, params)
 
 
 def _check_transport(transport: str) -> None:

@@ -6,6 +6,8 @@ import inspect
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from mcpcore.jsonrpc.codec import decode
+
 if TYPE_CHECKING:
     from mcpcore.core.exchange import Exchange, Serve
 
@@ -22,7 +24,10 @@ def wrapped(serve: Serve, middleware: Sequence[Middleware]) -> Serve:
 
     async def innermost(exchange: Exchange) -> Any:
         outcome = serve(exchange)
-        return await outcome if inspect.isawaitable(outcome) else outcome
+        if inspect.isawaitable(outcome):
+            outcome = await outcome
+        # What is serialised already is for the wire; whoever stands around sees a result.
+        return decode(b"{" + outcome + b"}") if type(outcome) is bytes else outcome
 
     def serve_inside(exchange: Exchange) -> Any:
         return chain(middleware, innermost)(exchange)

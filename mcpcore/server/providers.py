@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from mcpcore.errors import RpcError, ToolError, UsageError
+from mcpcore.errors import RpcError, ToolError
 from mcpcore.server.context import Context
 from mcpcore.server.handlers import Stopped, in_rounds
 from mcpcore.server.results import error_result, tool_result
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from mcpcore.types import Tool
 
 __all__ = ["ToolProvider", "bad_arguments", "call_other", "serve_list"]
+
+_log = logging.getLogger("mcpcore.server")
 
 
 class ToolProvider(Protocol):
@@ -39,11 +42,12 @@ async def serve_list(server: Server, providers: Sequence[ToolProvider], exchange
     if exchange.params.get("cursor") is not None:
         raise RpcError(codes.INVALID_PARAMS, "tools/list: this list has one page; leave the cursor out")
     context = Context(exchange, server)
-    tools = server.tools.definitions(exchange.revision)
+    tools = {tool["name"]: tool for tool in server.tools.definitions(exchange.revision)}
     for provider in providers:
         listed: list[Tool] = await _maybe(provider.list(context))
-        tools += [sieve("Tool", to_wire(tool), exchange.revision) for tool in listed]
-    return {"tools": tools, **server.cache_hint("tools/list")}
+        for tool in listed:  # of two tools with one name the first is listed, as it is the one that is called
+            tools.setdefault(tool.name, sieve("Tool", to_wire(tool), exchange.revision))
+    return {"tools": list(tools.values()), **server.cache_hint("tools/list")}
 
 
 def call_other(server: Server, providers: Sequence[ToolProvider], exchange: Exchange) -> Any:
@@ -71,14 +75,14 @@ async def _call_provided(
 
     try:
         value = await in_rounds(exchange, ask)
+        return value.result if isinstance(value, Stopped) else tool_result(value)
     except ToolError as error:
         return error_result(str(error))
-    if isinstance(value, Stopped):
-        return value.result
-    try:
-        return tool_result(value)
-    except UsageError as error:
-        raise UsageError(f"tool {name!r}: {error}") from error
+    except RpcError:
+        raise
+    except Exception as error:
+        _log.error("tool %s failed (%s)", name[:200], exchange, exc_info=error)
+        return error_result(f"The tool {name[:200]} failed; the server's log has the details")
 
 
 def bad_arguments() -> RpcError:
