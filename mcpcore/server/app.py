@@ -283,9 +283,10 @@ class Server(Hosting):
         return sieve("Implementation", self._info, revision)
 
     def capabilities(self, revision: Revision) -> dict[str, Any]:
-        found = self._capabilities.get(revision)
+        known = self._capabilities
+        found = known.get(revision)
         if found is None:
-            found = self._capabilities[revision] = self._declared(revision)
+            found = known[revision] = self._declared(revision)
         return found
 
     def page_size(self, method: str) -> int | None:
@@ -381,8 +382,8 @@ class Server(Hosting):
 
     def _rebuild(self) -> None:
         """Bring the route tables up to date, in place: open connections hold them."""
-        self._capabilities.clear()
-        for revision, table in self._routes.items():
+        self._capabilities = {}  # not cleared: another thread may be about to store what it has just worked out
+        for revision, table in tuple(self._routes.items()):
             self._fill(table, revision)
 
 

@@ -53,13 +53,13 @@ class Catalogue(Generic[T]):
             raise UsageError(f"{self._kind} {key!r} is registered already; remove it first, or choose another name")
         self.items[key] = (self._next, to_wire(definition), payload)
         self._next += 1
-        self._bodies.clear()
+        self._bodies = {}
 
     def remove(self, key: str) -> None:
         """Raises ``UsageError`` where there is none."""
         if self.items.pop(key, None) is None:
             raise UsageError(f"there is no {self._kind} {key!r} to remove")
-        self._bodies.clear()
+        self._bodies = {}
 
     def get(self, key: str) -> T | None:
         item = self.items.get(key)
@@ -76,16 +76,17 @@ class Catalogue(Generic[T]):
             except CursorError as error:
                 raise RpcError(codes.INVALID_PARAMS, f"{self._method}: {error}") from None
         key = (exchange.revision, after)
-        body = self._bodies.get(key)
+        bodies = self._bodies  # a thread that changes the list meanwhile puts an empty table in its place
+        body = bodies.get(key)
         if body is None:
             body = self._write(exchange.revision, after)
-            if len(self._bodies) < 1024:
-                self._bodies[key] = body
+            if len(bodies) < 1024:
+                bodies[key] = body
         return body
 
     def definitions(self, revision: Revision) -> list[dict[str, Any]]:
         """All items as this revision knows them."""
-        return [sieve(self._kind, definition, revision) for _, definition, _ in self.items.values()]
+        return [sieve(self._kind, definition, revision) for _, definition, _ in tuple(self.items.values())]
 
     def _write(self, revision: Revision, after: int | None) -> bytes:
         entries = list(self.items.values())

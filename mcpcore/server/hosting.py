@@ -54,11 +54,13 @@ class Hosting:
         """Serve until the input ends or a signal comes, then end the process: status 0, or 1 after a failure.
 
         Standard input and output become the wire; ``print`` and child processes are led to stderr. Raises
-        ``UsageError`` for an unknown transport.
+        ``UsageError`` for an unknown transport, and inside a running event loop.
         """
         from mcpcore.server.stdio_process import run_stdio
 
         _check_transport(transport)
+        if asyncio._get_running_loop() is not None:
+            raise UsageError("run() owns its event loop, and here one is running already: use await server.serve()")
         run_stdio(cast("Server", self))
 
     async def serve(self, transport: str = "stdio") -> None:
@@ -129,13 +131,15 @@ class Hosting:
 
     def notify_changed(self, topic: str, uri: str | None = None) -> None:
         for runner in tuple(self._runners):
-            if runner.thread is threading.current_thread():
-                runner.door.changed(runner.peer, topic, uri)
-            else:
-                try:
+            try:
+                if runner.thread is not threading.current_thread():
                     runner.loop.call_soon_threadsafe(runner.door.changed, runner.peer, topic, uri)
-                except RuntimeError:  # its loop is closed, and so is the connection
+                elif not runner.loop.is_closed():
+                    runner.door.changed(runner.peer, topic, uri)
+                else:
                     self._runners.discard(runner)
+            except RuntimeError:  # its loop was closed meanwhile, and the connection with it
+                self._runners.discard(runner)
 
     # -- notifications of clients --------------------------------------------------------------------------------------
 
