@@ -42,9 +42,9 @@ def __getattr__(name: str) -> Any:
     home = _HOMES.get(name)
     if home is None:
         for module in ("mcpcore.errors", "mcpcore.types"):
-            found = getattr(import_module(module), name, None)
-            if found is not None and not name.startswith("_"):
-                globals()[name] = found
+            source = import_module(module)
+            if name in source.__all__:
+                globals()[name] = found = getattr(source, name)
                 return found
         raise AttributeError(f"module 'mcpcore' has no attribute {name!r}")
     value = getattr(import_module(home), name)

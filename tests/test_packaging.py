@@ -123,3 +123,10 @@ def test_a_path_of_this_machine_is_recognised(text: str) -> None:
 @pytest.mark.parametrize("text", ["/workers/7", "framework/x", "https://example.com/root", "src/root/x"])
 def test_other_paths_are_left_alone(text: str) -> None:
     assert not MACHINE_PATHS.search(text)
+
+
+def test_the_package_lends_its_own_names_and_none_that_its_modules_import() -> None:
+    import mcpcore
+
+    assert mcpcore.RpcError.__module__ == "mcpcore.errors"
+    assert not hasattr(mcpcore, "Any") and not hasattr(mcpcore, "annotations")
