@@ -65,8 +65,11 @@ class Workers:
                 if item is None and (self._queue.empty() or surplus):
                     self._threads -= 1
                     return
-            if item is not None:
-                _carry_out(*item)
+            if item is None:
+                continue
+            if not self._queue.empty():  # put while this thread still counted as idle
+                self._ensure_thread()
+            _carry_out(*item)
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
