@@ -144,9 +144,9 @@ class RegisteredTool:
 
     def _limited(self, run: Callable[[Exchange, dict[str, Any] | None], Awaitable[Result | None]]) -> ServeCall:
         async def serve(exchange: Exchange, arguments: dict[str, Any] | None) -> Result | None:
-            if self.single_use:
-                self._spend(exchange)
             async with self._gate():
+                if self.single_use:  # not before: a call that finds no place may come again with the same state
+                    self._spend(exchange)
                 try:
                     async with asyncio.timeout(self.timeout):
                         return await run(exchange, arguments)
