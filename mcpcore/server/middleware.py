@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from mcpcore.errors import UsageError
 from mcpcore.jsonrpc.codec import decode
 
 if TYPE_CHECKING:
@@ -18,19 +19,27 @@ Middleware = Callable[[Any, Next], Awaitable[Any]]
 
 
 def wrapped(serve: Serve, middleware: Sequence[Middleware]) -> Serve:
-    """``serve`` inside the middleware. The list is looked at when a message comes, so late entries count too."""
+    """``serve`` inside the middleware. The list is looked at when a message comes: it may grow."""
     if not middleware:
         return serve
 
-    async def innermost(exchange: Exchange) -> Any:
-        outcome = serve(exchange)
-        if inspect.isawaitable(outcome):
-            outcome = await outcome
-        # What is serialised already is for the wire; whoever stands around sees a result.
-        return decode(b"{" + outcome + b"}") if type(outcome) is bytes else outcome
+    async def serve_inside(exchange: Exchange) -> dict[str, Any] | None:
+        left_open = False
 
-    def serve_inside(exchange: Exchange) -> Any:
-        return chain(middleware, innermost)(exchange)
+        async def innermost(exchange: Exchange) -> Any:
+            nonlocal left_open
+            outcome = serve(exchange)
+            if inspect.isawaitable(outcome):
+                outcome = await outcome
+            left_open = outcome is None  # a stream, which is answered at its end
+            # What is serialised already is for the wire; whoever stands around sees a result.
+            return decode(b"{" + outcome + b"}") if type(outcome) is bytes else outcome
+
+        result = await chain(middleware, innermost)(exchange)
+        if isinstance(result, dict) or (result is None and left_open):
+            return result
+        kind = type(result).__name__
+        raise UsageError(f"middleware returned {kind} for {exchange.method}: return what call_next gave, or an object")
 
     return serve_inside
 
