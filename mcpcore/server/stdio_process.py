@@ -11,6 +11,7 @@ import asyncio
 import logging
 import os
 import stat
+import sys
 from typing import TYPE_CHECKING, NoReturn
 
 from mcpcore.transports.process_exit import exit_promptly, install_stop_signals
@@ -56,6 +57,8 @@ async def _serve(server: Server, *, signals: bool) -> None:
     stopped: asyncio.Future[None] = loop.create_future()
     restore = install_stop_signals(loop, lambda signal: _settle(stopped)) if signals else None
     opened = False
+    if os.isatty(fds.stdin_fd):  # a person, who may wonder why nothing happens
+        print(f"{server.name}: waiting for MCP messages on standard input; Ctrl-C ends it", file=sys.stderr)
     try:
         if await _started(server, stopped):
             opened = True

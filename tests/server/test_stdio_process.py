@@ -16,13 +16,16 @@ WAIT = 20
 PING = b'{"jsonrpc":"2.0","id":1,"method":"ping"}\n'
 
 
+ENV = {**os.environ, "PYTHONPATH": str(ROOT)}
+
+
 def start(program: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [sys.executable, "-c", program],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env=ENV,
     )
 
 
@@ -153,3 +156,26 @@ server.run()
         process.send_signal(signal.SIGTERM)
         assert process.stderr.readline() == b"left\n"
         process.kill()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="terminals of this kind are a POSIX matter")
+def test_a_person_at_a_terminal_is_told_what_the_server_waits_for_and_ctrl_c_ends_it(tmp_path: Path) -> None:
+    import pty
+
+    program = tmp_path / "server.py"
+    program.write_text("from mcpcore import Server\nServer('clock').run()\n")
+    ours, theirs = pty.openpty()
+    server = subprocess.Popen(
+        [sys.executable, str(program)], stdin=theirs, stdout=theirs, stderr=subprocess.PIPE, env=ENV
+    )
+    try:
+        assert server.stderr is not None
+        assert b"clock: waiting for MCP messages on standard input; Ctrl-C ends it" in server.stderr.readline()
+        server.send_signal(signal.SIGINT)
+        assert server.wait(timeout=10) == 0
+        assert server.stderr.read() == b""
+        server.stderr.close()
+    finally:
+        server.kill()
+        os.close(ours)
+        os.close(theirs)
