@@ -8,6 +8,7 @@ Specification: https://modelcontextprotocol.io/specification/2026-07-28/basic/in
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from mcpcore.core.events import Cancelled, Event, Notified, Violation
@@ -15,7 +16,7 @@ from mcpcore.core.exchange import Exchange, Pending
 from mcpcore.errors import McpError, ProtocolViolation, RpcError
 from mcpcore.jsonrpc.codec import Unreadable, decode, encode
 from mcpcore.jsonrpc.lines import Oversized
-from mcpcore.jsonrpc.message import NO_ID, error_frame, id_in_head, notification_frame, request_frame
+from mcpcore.jsonrpc.message import NO_ID, error_frame, id_in_head, is_answer, notification_frame, request_frame
 from mcpcore.spec import codes
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ __all__ = ["Batch", "Peer"]
 
 Id = int | str
 _RESULT_HEAD = b'{"jsonrpc":"2.0","id":'
+_NOTIFICATION_HEAD = b'{"jsonrpc":"2.0","method":'
 _LARGE = 4096
 """Bytes of a result from which copying it into its frame costs more than carrying the pieces."""
 
@@ -67,6 +69,8 @@ class Peer:
         """Frames to send. A large one is a tuple of pieces, and then ``in_pieces`` is set."""
         self.in_pieces = False
         self.flushes = 0
+        self._news: dict[tuple[Id | None, str, str | None], int] = {}
+        self._news_flush = 0
         self.revision: Revision | None = None
         """The revision spoken last: the form of an error for a message that has no readable id depends on it."""
 
@@ -228,13 +232,14 @@ class Peer:
         limit = self.limits.max_message_bytes
         text = f"the message is larger than {limit} bytes; raise Limits.max_message_bytes on the receiving side"
         id = id_in_head(frame.head)
-        if self.server:
+        if is_answer(frame.head) or not self.server:
+            pending = self.outgoing.pop(id, None) if id is not None else None
+            if pending is not None:
+                pending.settled = True
+                pending.error = ProtocolViolation(f"{pending.method}: {text}")
+                return pending
+        else:
             self._emit(error_frame(self._no_id() if id is None else id, codes.INVALID_REQUEST, text))
-        elif id is not None and id in self.outgoing:
-            pending = self.outgoing.pop(id)
-            pending.settled = True
-            pending.error = ProtocolViolation(f"{pending.method}: {text}")
-            return pending
         return Violation(text, frame.head[:200])
 
     def _invalid(self, id: Any, text: str, batch: Batch | None = None) -> Event | None:
@@ -326,6 +331,19 @@ class Peer:
         """``related`` is the request with whose answer it travels. A pipe has one stream for all and ignores it."""
         self._emit(notification_frame(method, params))
 
+    def is_repetition(self, stream: Id | None, topic: str, uri: str | None) -> bool:
+        """Whether this news already waits unsent, and no answer behind it: to say it twice would tell nothing.
+
+        An answer behind it may hold what was true before, and its reader takes it for the news.
+        """
+        if self._news_flush != self.flushes:
+            self._news_flush = self.flushes
+            self._news.clear()
+        news = (stream, topic, uri)
+        at = self._news.get(news)
+        self._news[news] = len(self.outbox)
+        return at is not None and all(map(_is_notification, islice(self.outbox, at, None)))
+
     def notify_progress(self, exchange: Exchange, params: dict[str, Any]) -> None:
         """Progress of an exchange: takes the place of an earlier one that is still unsent."""
         frame = notification_frame("notifications/progress", params)
@@ -399,3 +417,7 @@ class Peer:
         batch.waiting -= 1
         if batch.waiting == 0 and batch.frames:
             self._emit(b"[" + b",".join(batch.frames) + b"]")
+
+
+def _is_notification(frame: bytes | tuple[bytes, ...]) -> bool:
+    return type(frame) is bytes and frame.startswith(_NOTIFICATION_HEAD)

@@ -46,8 +46,6 @@ class LegacyServer:
         self._own: dict[str, Serve] = {"ping": service.around(_serve_ping)}
         self._declared: dict[str, Any] = {}
         self._subscribed: dict[str, None] = {}
-        self._flush = -1
-        self._sent: set[tuple[str, str | None]] = set()
         self.revision: Revision | None = None
         self.initialized = False
         self.info: dict[str, Any] | None = None
@@ -149,23 +147,13 @@ class LegacyServer:
         if not self.initialized:
             return
         if topic == "resource":
-            if uri in self._subscribed and not self._is_repetition(peer.flushes, topic, uri):
+            if uri in self._subscribed and not peer.is_repetition(None, topic, uri):
                 peer.notify("notifications/resources/updated", {"uri": uri})
             return
         # What the handshake promised, whatever was registered since (lifecycle#operation).
         promised = self._declared.get(topic, {}).get("listChanged")
-        if promised and not self._is_repetition(peer.flushes, topic, None):
+        if promised and not peer.is_repetition(None, topic, None):
             peer.notify(f"notifications/{topic}/list_changed", None)
-
-    def _is_repetition(self, flush: int, topic: str, uri: str | None) -> bool:
-        """Whether the same news already waits unsent: saying it twice tells the client nothing."""
-        if self._flush != flush:
-            self._flush = flush
-            self._sent.clear()
-        if (topic, uri) in self._sent:
-            return True
-        self._sent.add((topic, uri))
-        return False
 
     def end(self, peer: Peer) -> None:
         """A session ends with its pipe; there is nothing to say."""

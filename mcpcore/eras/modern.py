@@ -48,27 +48,15 @@ _TOPICS = {"tools": "toolsListChanged", "prompts": "promptsListChanged", "resour
 class _Listener:
     """One open ``subscriptions/listen`` request and what it asked for."""
 
-    __slots__ = ("exchange", "filter", "flush", "sent", "uris")
+    __slots__ = ("exchange", "filter", "uris")
 
     def __init__(self, exchange: Exchange, filter: dict[str, Any]) -> None:
         self.exchange = exchange
         self.filter = filter
         self.uris = frozenset(filter.get("resourceSubscriptions", ()))
-        self.flush = -1
-        self.sent: set[tuple[str, str | None]] = set()
 
     def wants(self, topic: str, uri: str | None) -> bool:
         return uri in self.uris if topic == "resource" else bool(self.filter.get(_TOPICS[topic]))
-
-    def is_repetition(self, flush: int, topic: str, uri: str | None) -> bool:
-        """Whether the same news already waits unsent: saying it twice tells the client nothing."""
-        if self.flush != flush:
-            self.flush = flush
-            self.sent.clear()
-        if (topic, uri) in self.sent:
-            return True
-        self.sent.add((topic, uri))
-        return False
 
 
 class ModernServer:
@@ -171,7 +159,7 @@ class ModernServer:
 
     def changed(self, peer: Peer, topic: str, uri: str | None) -> None:
         for listener in self._listeners.values():
-            if listener.wants(topic, uri) and not listener.is_repetition(peer.flushes, topic, uri):
+            if listener.wants(topic, uri) and not peer.is_repetition(listener.exchange.id, topic, uri):
                 params: dict[str, Any] = {"_meta": {SUBSCRIPTION_ID: listener.exchange.id}}
                 method = f"notifications/{topic}/list_changed"
                 if topic == "resource":
@@ -208,6 +196,8 @@ class ModernServer:
         if fault is not None:
             raise RpcError(codes.INVALID_PARAMS, f"{exchange.method}: {fault}")
         limits = self._limits
+        # Middleware that failed after this had answered closed the exchange without a word to us.
+        self._listeners = {id: other for id, other in self._listeners.items() if other.exchange.open}
         listener = _Listener(exchange, self._honoured(exchange.params["notifications"]))
         open_uris = sum(len(other.uris) for other in self._listeners.values())
         if (

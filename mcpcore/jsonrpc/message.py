@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from mcpcore.jsonrpc.codec import decode, encode
 
-__all__ = ["NO_ID", "error_frame", "id_in_head", "notification_frame", "request_frame", "result_frame"]
+__all__ = ["NO_ID", "error_frame", "id_in_head", "is_answer", "notification_frame", "request_frame", "result_frame"]
 
 Id = int | str
 
@@ -56,6 +56,14 @@ def error_frame(id: Id | _NoId | None, code: int, message: str, data: Any = None
 _ID_IN_HEAD = re.compile(
     rb'\A\s*\{\s*(?:"jsonrpc"\s*:\s*"2\.0"\s*,\s*)?"id"\s*:\s*(-?\d{1,20}|"(?:[^"\\]|\\.){0,256}")\s*,'
 )
+
+_ANSWER = re.compile(rb'\s*(?:"jsonrpc"\s*:\s*"2\.0"\s*,\s*)?"(?:result|error)"\s*:')
+
+
+def is_answer(head: bytes) -> bool:
+    """Whether a message of which only the first bytes were kept is an answer, with its id at the very front."""
+    found = _ID_IN_HEAD.match(head)
+    return found is not None and _ANSWER.match(head, found.end()) is not None
 
 
 def id_in_head(head: bytes) -> Id | None:
