@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mcpcore import Client, RpcError, Server
+from mcpcore import Client, Limits, RpcError, Server
 
 
 def server_inside(answer: Any) -> Server:
@@ -46,5 +46,31 @@ def test_a_stream_stays_open_inside_middleware() -> None:
             server.notify_tools_changed()
             async for _ in events:
                 return
+
+    asyncio.run(main())
+
+
+def test_a_stream_that_middleware_fails_gives_its_place_back() -> None:
+    server = Server("middleware", limits=Limits(max_listen_streams=1), declare=["tools"])
+    attempts: list[int] = []
+
+    @server.middleware
+    async def fails_once(message: Any, call_next: Any) -> Any:
+        result = await call_next(message)
+        if message.method == "subscriptions/listen":
+            attempts.append(len(attempts))
+            if len(attempts) == 1:
+                raise RpcError(-32603, "not yet")
+        return result
+
+    async def main() -> None:
+        listen = {"notifications": {"toolsListChanged": True}}
+        async with Client(server) as client:
+            with pytest.raises(RpcError, match="not yet"):
+                await client.request("subscriptions/listen", listen)
+            async with client.listen(tools=True) as events:
+                server.notify_tools_changed()
+                async for _ in events:
+                    return
 
     asyncio.run(main())
