@@ -16,20 +16,37 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from mcpcore.client import Client as Client
+    from mcpcore.client import ConnectTimeout as ConnectTimeout
+    from mcpcore.client import PromptsChanged as PromptsChanged
+    from mcpcore.client import ResourcesChanged as ResourcesChanged
+    from mcpcore.client import ResourceUpdated as ResourceUpdated
+    from mcpcore.client import Resync as Resync
     from mcpcore.client import Step as Step
     from mcpcore.client import SyncClient as SyncClient
     from mcpcore.client import Timeouts as Timeouts
+    from mcpcore.client import ToolsChanged as ToolsChanged
+    from mcpcore.client import TooManyRounds as TooManyRounds
     from mcpcore.core.limits import Limits as Limits
     from mcpcore.eras.probe import Verdict as Verdict
     from mcpcore.server.app import Server as Server
     from mcpcore.server.context import Context as Context
     from mcpcore.server.context import SyncContext as SyncContext
 
+_CLIENT = (
+    "Client",
+    "ConnectTimeout",
+    "PromptsChanged",
+    "ResourceUpdated",
+    "ResourcesChanged",
+    "Resync",
+    "Step",
+    "SyncClient",
+    "Timeouts",
+    "TooManyRounds",
+    "ToolsChanged",
+)
 _HOMES = {
-    "Client": "mcpcore.client",
-    "Step": "mcpcore.client",
-    "SyncClient": "mcpcore.client",
-    "Timeouts": "mcpcore.client",
+    **dict.fromkeys(_CLIENT, "mcpcore.client"),
     "Limits": "mcpcore.core.limits",
     "Verdict": "mcpcore.eras.probe",
     "Server": "mcpcore.server.app",

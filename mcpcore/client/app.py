@@ -7,6 +7,7 @@ nothing below refers to it, so that a forgotten one can be collected, and its se
 from __future__ import annotations
 
 import os
+import re
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypedDict
@@ -307,7 +308,7 @@ class Client(Requests):
 
 def _check_extensions(extensions: Mapping[str, Any]) -> None:
     for name in extensions:
-        if not EXTENSION.fullmatch(name):
+        if not re.fullmatch(EXTENSION, name):
             raise UsageError(f"extensions: {name!r} is no identifier with a prefix, such as com.example/thing")
 
 

@@ -21,7 +21,7 @@ __all__ = ["InheritEnv", "Target", "target_for"]
 
 InheritEnv = Literal["safe", "all", "none"]
 
-_URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+):/")
+_URL = r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+):/"
 
 
 class Target(Protocol):
@@ -77,7 +77,7 @@ def target_for(
     if inherit_env not in ("safe", "all", "none"):
         raise UsageError(f'inherit_env must be "safe", "all" or "none", not {inherit_env!r}')
     if isinstance(target, str):
-        url = _URL.match(target)
+        url = re.match(_URL, target)
         if url is not None:
             text = f"{url['scheme']}: this transport is not available yet; a client talks to a command"
             raise UsageError(f'{text} ("python server.py" or ["python", "server.py"]) or to a server object')

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
@@ -418,6 +419,6 @@ def _check_methods(option: str, methods: Iterable[str], known: frozenset[str]) -
 
 def _extensions(extensions: Mapping[str, Mapping[str, Any]] | None) -> dict[str, Any]:
     for name in extensions or ():
-        if not EXTENSION.fullmatch(name):
+        if not re.fullmatch(EXTENSION, name):
             raise UsageError(f"extensions: {name!r} is no identifier with a prefix, such as com.example/thing")
     return {name: dict(value) for name, value in (extensions or {}).items()}

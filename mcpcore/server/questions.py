@@ -8,7 +8,6 @@ Specification: https://modelcontextprotocol.io/specification/2026-07-28/basic/pa
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -145,6 +144,8 @@ def _prepare_elicitation(
 
 
 def _is_url(url: str) -> bool:
+    from urllib.parse import urlsplit  # slow to load, and few servers ask this way
+
     try:
         parts = urlsplit(url)
     except ValueError:

@@ -38,8 +38,8 @@ __all__ = ["BLOCKS", "error_result", "jsonable", "prompt_result", "read_result",
 
 BLOCKS = (TextContent, ImageContent, AudioContent, ResourceLink, EmbeddedResource, UnknownContent, Image, Audio)
 """What a handler may put into the content of a tool result or prompt as it is."""
-_ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\s]*\Z")
-_MIME_TYPE = re.compile(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+(?:\s*;.*)?\Z", re.ASCII)  # RFC 6838, section 4.2
+_ABSOLUTE = r"[A-Za-z][A-Za-z0-9+.-]*:[^\s]*\Z"
+_MIME_TYPE = r"[\w!#$&^.+-]+/[\w!#$&^.+-]+(?:\s*;.*)?\Z"  # RFC 6838, section 4.2
 
 
 def error_result(text: str, meta: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -168,7 +168,7 @@ def _checked(message: dict[str, Any]) -> dict[str, Any]:
     kind = content.get("type")
     if kind == "image" or kind == "audio":
         _check_base64(content["data"], f"the data of an {kind} block")
-        if not _MIME_TYPE.match(content["mimeType"]):
+        if not re.match(_MIME_TYPE, content["mimeType"], re.ASCII):
             raise UsageError(f"an {kind} block has a MIME type, such as {kind}/png, not {content['mimeType']!r}")
     elif kind == "resource":
         return {**message, "content": {**content, "resource": _embedded(content["resource"])}}
@@ -177,7 +177,7 @@ def _checked(message: dict[str, Any]) -> dict[str, Any]:
 
 def _embedded(resource: dict[str, Any]) -> dict[str, Any]:
     """An embedded resource as server/prompts#embedded-resources wants it, or ``UsageError``."""
-    if not _ABSOLUTE.match(resource["uri"]):
+    if not re.match(_ABSOLUTE, resource["uri"]):
         raise UsageError(f"an embedded resource has a URI that begins with a scheme, not {resource['uri']!r}")
     if "blob" in resource:
         _check_base64(resource["blob"], "the blob of an embedded resource")

@@ -120,19 +120,19 @@ def _choices(member: dict[str, Any]) -> list[Any] | None:
 
 # --- formats: what is surely wrong is refused, no more ----------------------------------------------------------------
 
-_DATE: Final = re.compile(r"\d{4}-\d\d-\d\d")
-_DATE_TIME: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)")
-_EMAIL: Final = re.compile(r"[^@\s]+@[^@\s]+")
-_URI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:\S+")
+_DATE: Final = r"\d{4}-\d\d-\d\d"
+_DATE_TIME: Final = r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)"
+_EMAIL: Final = r"[^@\s]+@[^@\s]+"
+_URI: Final = r"[A-Za-z][A-Za-z0-9+.-]*:\S+"
 
 
 def _is_date(value: str) -> bool:
-    return _DATE.fullmatch(value) is not None and _is_real(date.fromisoformat, value)
+    return re.fullmatch(_DATE, value) is not None and _is_real(date.fromisoformat, value)
 
 
 def _is_date_time(value: str) -> bool:
     # A leap second is legal, and unknown to datetime; fractions may be longer than datetime reads.
-    if _DATE_TIME.fullmatch(value) is None:
+    if re.fullmatch(_DATE_TIME, value) is None:
         return False
     minute, second = value[:16].upper(), value[17:19]
     return _is_real(datetime.fromisoformat, minute) and second <= "60"
@@ -149,6 +149,6 @@ def _is_real(read: Callable[[str], object], value: str) -> bool:
 _FORMATS: Final[dict[Any, Callable[[str], bool]]] = {
     "date": _is_date,
     "date-time": _is_date_time,
-    "email": lambda value: _EMAIL.fullmatch(value) is not None,
-    "uri": lambda value: _URI.fullmatch(value) is not None,
+    "email": lambda value: re.fullmatch(_EMAIL, value) is not None,
+    "uri": lambda value: re.fullmatch(_URI, value) is not None,
 }

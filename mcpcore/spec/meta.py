@@ -3,7 +3,6 @@
 Specification: https://modelcontextprotocol.io/specification/2026-07-28/basic/index#meta
 """
 
-import re
 from typing import Final
 
 PROTOCOL_VERSION: Final = "io.modelcontextprotocol/protocolVersion"
@@ -20,5 +19,5 @@ LOG_LEVELS: Final = ("debug", "info", "notice", "warning", "error", "critical", 
 SEVERITY: Final = {level: rank for rank, level in enumerate(LOG_LEVELS)}
 
 _LABEL = r"[A-Za-z](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
-EXTENSION: Final = re.compile(rf"{_LABEL}(?:\.{_LABEL})*/(?:[A-Za-z0-9](?:[A-Za-z0-9_.-]*[A-Za-z0-9])?)?")
+EXTENSION: Final = rf"{_LABEL}(?:\.{_LABEL})*/(?:[A-Za-z0-9](?:[A-Za-z0-9_.-]*[A-Za-z0-9])?)?"
 """The whole of an extension's identifier: a ``_meta`` key with its prefix (basic/versioning#extension-negotiation)."""
