@@ -68,6 +68,7 @@ def make_tool(
     single_use: bool = False,
 ) -> RegisteredTool:
     """See ``Server.add_tool``."""
+    _check_function(fn)
     name = _checked_name(name if name is not None else _name_of(fn))
     _check_tool_options(name, thread, timeout, concurrency, queue)
     signature = inspect_signature(
@@ -101,6 +102,11 @@ def make_tool(
         queue=queue,
         single_use=single_use,
     )
+
+
+def _check_function(fn: Callable[..., Any]) -> None:
+    if inspect.isgeneratorfunction(fn) or inspect.isasyncgenfunction(fn):
+        raise UsageError(f"{_name_of(fn)} yields: a handler returns its result at once; ctx.progress tells how far it is")
 
 
 def _checked_name(name: str) -> str:
@@ -142,6 +148,7 @@ def make_resource(
     thread: str = "worker",
 ) -> RegisteredResource | RegisteredTemplate:
     """See ``Server.add_resource``."""
+    _check_function(fn)
     if not re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", uri):
         raise UsageError(f"resource {uri!r}: a URI begins with a scheme, such as docs: or file:")
     if "{" not in uri and not _URI.match(uri):
@@ -173,6 +180,7 @@ def make_prompt(
     thread: str = "worker",
 ) -> RegisteredPrompt:
     """See ``Server.add_prompt``."""
+    _check_function(fn)
     handler = Handler(server, fn, thread)
     signature = inspect_signature(fn, context_types=(Context, SyncContext))
     described = {one.name: one.description for one in signature.parameters}
