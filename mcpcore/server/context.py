@@ -291,7 +291,6 @@ class SyncContext(_Facts):
         self.cancelled = _Cancelled()
         """Set when the client cancels or goes away, or time is up: a thread cannot be interrupted, so look at it
         (``ctx.cancelled.is_set()``)."""
-        exchange.on_cancel = self.cancelled.set
 
     def log(self, level: str, data: Any, logger: str | None = None) -> None:
         """See ``Context.log``. Waits while the client does not read, unless this is the loop's thread."""
@@ -340,9 +339,14 @@ class SyncContext(_Facts):
         return self._wait(self._asking_on_loop("ask_all", questions))
 
     def once(self, name: str, function: Callable[..., T], *arguments: Any) -> T:
-        """See ``Context.once``; ``function`` runs in this thread's place, not on the loop."""
-        call = asyncio.to_thread
-        return self._wait(self._asking_on_loop("once", name, call, function, *arguments))  # type: ignore[no-any-return]
+        """See ``Context.once``; ``function`` is a plain function, and runs in this thread."""
+        coroutine = self._asking().once(name, function, *arguments)
+        try:
+            coroutine.send(None)
+        except StopIteration as done:
+            return done.value  # type: ignore[no-any-return]
+        coroutine.close()
+        raise UsageError(f"ctx.once({name!r}, ...): a handler in a thread takes a plain function here, no coroutine")
 
     def read_resource(self, uri: str) -> ReadResourceResult:
         """See ``Context.read_resource``."""
