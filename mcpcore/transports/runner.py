@@ -83,7 +83,6 @@ class Runner(asyncio.Protocol):
         self._held = False
         self._refused = False
         self._drained: asyncio.Future[None] | None = None
-        self._unknown_logged: set[str] = set()
 
     # -- the channel calls ---------------------------------------------------------------------------------------------
 
@@ -173,6 +172,8 @@ class Runner(asyncio.Protocol):
                 elif event is not None:
                     self._handle(event)
                 budget -= 1
+        except Exception:  # a fault of ours; what came behind it is still to be served
+            log.exception("%s: a message could not be handled", self.endpoint)
         finally:
             self._in_turn = False
             if self.peer.outbox:

@@ -276,3 +276,23 @@ def test_closing_twice_says_the_last_words_once(server: Server) -> None:
         assert [message.get("id") for message in channel.messages].count("L") == 1
 
     asyncio.run(scenario())
+
+
+def test_a_fault_of_ours_does_not_keep_what_comes_behind_it_from_being_served(
+    server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scenario() -> None:
+        runner, channel = connected(server)
+        faults = iter([OSError("no space for the wire log")])
+
+        def tap(direction: str, frame: bytes) -> None:
+            for fault in faults:
+                raise fault
+
+        runner.tap = tap
+        runner.data_received(call(1, "echo", text="lost") + call(2, "echo", text="on"))
+        await until(lambda: channel.answers())
+        assert list(channel.answers()) == [2]
+
+    with caplog.at_level(logging.CRITICAL):
+        asyncio.run(scenario())
