@@ -125,8 +125,10 @@ class Straight(_Asking):
     async def _raw(self, asked: Asked) -> dict[str, Any]:
         exchange = self.exchange
         runner = exchange.peer.shell
-        if sum(1 for pending in exchange.peer.outgoing.values()) >= self._limits.max_questions:
-            raise RpcError(codes.OVERLOADED, f"{exchange.method}: too many questions to this client are open")
+        limit = self._limits.max_questions
+        if len(exchange.peer.outgoing) >= limit:
+            text = f"{limit} questions to this client are open, the most it takes (Limits.max_questions); ask later"
+            raise RpcError(codes.OVERLOADED, f"{exchange.method}: {text}")
         params = asked.params
         if isinstance(asked.question, ElicitUrl) and "elicitationId" not in params:
             params = {**params, "elicitationId": os.urandom(16).hex()}

@@ -158,7 +158,8 @@ class Hosting:
         runner.spawn(chain(middleware, innermost)(event), f"notification {event.method}")
 
     def _note_unknown(self, method: str) -> None:
-        if not method.startswith("notifications/") and method not in self._told and len(self._told) < 64:
+        limit = self.limits.unknown_methods_logged
+        if not method.startswith("notifications/") and method not in self._told and len(self._told) < limit:
             self._told.add(method)
             _log.info("notifications %r have no handler here; register one with @server.notification", method[:200])
 
