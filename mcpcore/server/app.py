@@ -20,6 +20,7 @@ from mcpcore.server.asking import Replay, Straight
 from mcpcore.server.catalogue import Catalogue
 from mcpcore.server.handlers import Handler
 from mcpcore.server.hosting import Hosting
+from mcpcore.server.middleware import wrapped
 from mcpcore.server.paging import CursorCodec
 from mcpcore.server.prompts import RegisteredPrompt
 from mcpcore.server.resources import RegisteredResource, RegisteredTemplate
@@ -275,10 +276,8 @@ class Server(Hosting):
         return table
 
     def around(self, serve: Serve) -> Serve:
-        """``serve`` inside the middleware, where there is any. Looked up per message: it may be registered late."""
-        from mcpcore.server.middleware import wrapped
-
-        return wrapped(serve, self._middleware)
+        """``serve`` inside the middleware that there is when a message comes: connections hold on to this."""
+        return lambda exchange: wrapped(serve, self._middleware)(exchange)
 
     def identity(self, revision: Revision) -> dict[str, Any]:
         return sieve("Implementation", self._info, revision)
@@ -353,7 +352,7 @@ class Server(Hosting):
         for name in table.keys() - found.keys():
             del table[name]
         # Never empty in between: a thread may be registering while the loop looks something up.
-        table.update({name: self.around(serve) for name, serve in found.items()})
+        table.update({name: wrapped(serve, self._middleware) for name, serve in found.items()})
 
     def _call_tool(self, exchange: Exchange) -> Any:
         params = exchange.params

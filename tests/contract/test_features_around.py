@@ -141,6 +141,27 @@ def test_middleware_is_around_the_handshake(revision: str) -> None:
 
 
 @pytest.mark.parametrize("revision", REVISIONS)
+def test_middleware_that_comes_late_is_around_open_connections_too(revision: str) -> None:
+    async def main() -> None:
+        server = make_server()
+        seen: list[str] = []
+        async with client_of(server, revision) as wire:
+            await wire.fence()
+
+            @server.middleware
+            async def note(message: Any, call_next: Next) -> Any:
+                seen.append(message.method)
+                return await call_next(message)
+
+            requests = [*REQUESTS, *([("server/discover", {})] if revision == MODERN else OF_A_SESSION)]
+            for method, params in requests:
+                await wire.result(method, params)
+            assert seen == [method for method, _ in requests]
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("revision", REVISIONS)
 def test_middleware_may_change_what_goes_in_and_what_comes_out(revision: str) -> None:
     async def main() -> None:
         server = make_server()
@@ -598,6 +619,31 @@ def test_the_context_of_a_notification_tells_who_speaks_and_cannot_ask(revision:
                 else:
                     assert said == ["notifications/message"]
                     assert facts["client"].name == "wire" and facts["capabilities"] == {"roots": {}}
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("revision", REVISIONS)
+def test_a_handler_reads_a_resource_of_its_own_server(revision: str) -> None:
+    async def main() -> None:
+        server = make_server()
+
+        @server.tool
+        async def read(uri: str, ctx: Context) -> str:
+            (contents,) = (await ctx.read_resource(uri)).contents
+            return f"{contents.uri} {contents.mime_type}"
+
+        @server.tool
+        def read_in_a_thread(uri: str, ctx: SyncContext) -> str:
+            (contents,) = ctx.read_resource(uri).contents
+            return f"{contents.uri} {contents.mime_type}"
+
+        async with client_of(server, revision) as wire:
+            for name in ("read", "read_in_a_thread"):
+                result = await wire.result(CALL, {"name": name, "arguments": {"uri": "docs:x"}})
+                assert text_of(result) == "docs:x text/plain"
+                error = await wire.error(CALL, {"name": name, "arguments": {"uri": "docs:missing"}})
+                assert error["code"] == (-32602 if revision == MODERN else -32002)
 
     asyncio.run(main())
 
