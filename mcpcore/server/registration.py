@@ -106,7 +106,9 @@ def make_tool(
 
 def _check_function(fn: Callable[..., Any]) -> None:
     if inspect.isgeneratorfunction(fn) or inspect.isasyncgenfunction(fn):
-        raise UsageError(f"{_name_of(fn)} yields: a handler returns its result at once; ctx.progress tells how far it is")
+        raise UsageError(
+            f"{_name_of(fn)} yields: a handler returns its result at once; ctx.progress tells how far it is"
+        )
 
 
 def _checked_name(name: str) -> str:
