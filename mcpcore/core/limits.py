@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import msgspec
 
+from mcpcore.errors import UsageError
+
 __all__ = ["Limits"]
 
 
+_AT_LEAST_ONE = ("max_message_bytes", "max_batch", "max_in_flight", "turn_messages", "threads", "max_pages")
+"""With none of these nothing would ever be served."""
+
+
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """Limits of one connection, unless a member says otherwise. ``Limits(max_message_bytes=1 << 20)`` changes one."""
+    """Limits of one connection, unless a member says otherwise. ``Limits(max_message_bytes=1 << 20)`` changes one.
+
+    Raises ``UsageError`` for a number below zero, and for a zero with which nothing would ever be served.
+    """
 
     max_message_bytes: int = 16 * 1024 * 1024
     """One message. A 10 MB image as base64 fits; an endless line does not eat the memory."""
@@ -62,3 +71,11 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """The longest pause between two of them; the first one is a tenth of a second, each next one twice as long."""
     unknown_methods_logged: int = 64
     """Distinct unknown notification methods that get their one line in the log."""
+
+    def __post_init__(self) -> None:
+        for name in self.__struct_fields__:
+            least = 1 if name in _AT_LEAST_ONE else 0
+            if not getattr(self, name) >= least:  # so that NaN is refused too
+                raise UsageError(
+                    f"Limits({name}={getattr(self, name)!r}): at least {least}; leave it out for the default"
+                )
