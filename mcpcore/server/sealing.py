@@ -102,7 +102,7 @@ class Sealer:
         ``binding`` names the originating request, see :func:`request_digest`. The text is 4/3 of the payload and 140
         characters long; the payload is readable in it, principal and binding are not.
         """
-        expires = round((now + lifetime) * 1000)
+        expires = int((now + lifetime) * 1000)
         body = _HEAD.pack(_VERSION, expires, _digest(principal), sha256(binding).digest()) + payload
         return to_text(body + self.tag(f"seal {purpose}", body))
 

@@ -284,7 +284,7 @@ def test_a_state_sealed_with_another_secret_is_refused() -> None:
 @pytest.mark.spec("2026-07-28/mrtr/S02")
 def test_a_state_is_refused_once_its_time_is_over() -> None:
     async def main() -> None:
-        async with client_of(make_server(limits=Limits(state_seconds=-1.0))) as wire:
+        async with client_of(make_server(limits=Limits(state_seconds=0))) as wire:
             first = await wire.result(*ASKING[0], capabilities=CAN_ALL)
             error = await wire.error(TOOL, retry(ASKING[0][1], first, {"name": ANNA}), capabilities=CAN_ALL)
             assert error["code"] == -32602
