@@ -24,6 +24,7 @@ from mcpcore.server.middleware import wrapped
 from mcpcore.server.paging import CursorCodec
 from mcpcore.server.prompts import RegisteredPrompt
 from mcpcore.server.resources import RegisteredResource, RegisteredTemplate
+from mcpcore.server.running import Kind, kind_of
 from mcpcore.server.sealing import Sealer, Spent, secrets_from
 from mcpcore.server.threads import Workers
 from mcpcore.server.tools import RegisteredTool
@@ -233,7 +234,16 @@ class Server(Hosting):
         return register
 
     def method(self, name: str) -> Callable[[F], F]:
-        """Register ``fn(params[, ctx])`` for requests of your own, such as ``"acme/search"``; it returns an object."""
+        """Register ``fn(params[, ctx])`` for requests of your own, such as ``"acme/search"``; it returns an object.
+
+        Raises ``UsageError`` for a method of the protocol's, and for one that is registered already.
+        """
+        if name in REQUESTS:
+            raise UsageError(
+                f"{name} is a method of the protocol, which the server answers itself; choose another name"
+            )
+        if name in self._methods:
+            raise UsageError(f"the method {name!r} is registered already; choose another name")
 
         def register(fn: F) -> F:
             self._methods[name] = Handler(self, fn)
@@ -257,6 +267,8 @@ class Server(Hosting):
         ``message`` has ``method``, ``params`` and, for a request, ``id``; ``await call_next(message)`` gives the
         result.
         """
+        if kind_of(fn) is Kind.FUNCTION:
+            raise UsageError("middleware must be a coroutine function: async def fn(message, call_next)")
         self._middleware.append(fn)
         self._rebuild()
         return fn

@@ -30,3 +30,25 @@ async def yields_later() -> AsyncIterator[str]:
 def test_a_generator_is_no_handler(register: Callable[[Server, Any], Any], fn: Any) -> None:
     with pytest.raises(UsageError, match=r"yields: a handler returns its result at once; ctx\.progress tells"):
         register(Server("registration"), fn)
+
+
+@pytest.mark.parametrize("name", ["tools/call", "initialize", "server/discover", "ping"])
+def test_a_method_of_the_protocol_is_not_overruled(name: str) -> None:
+    with pytest.raises(UsageError, match="choose another name"):
+        Server("test").method(name)
+
+
+def test_a_method_of_ones_own_is_registered_once() -> None:
+    server = Server("test")
+
+    @server.method("acme/search")
+    async def search(params: dict[str, Any]) -> dict[str, Any]:
+        return {}
+
+    with pytest.raises(UsageError, match="registered already"):
+        server.method("acme/search")
+
+
+def test_middleware_is_a_coroutine_function() -> None:
+    with pytest.raises(UsageError, match="async def"):
+        Server("test").middleware(lambda message, call_next: None)  # type: ignore[arg-type, return-value]
