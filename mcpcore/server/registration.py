@@ -9,6 +9,7 @@ import inspect
 import logging
 import re
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from mcpcore.errors import UsageError
@@ -45,6 +46,7 @@ _PLAIN = (*BLOCKS, ToolResult, InputRequired, GetPromptResult)
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,128}\Z")
 _URI = re.compile(r"(?:[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=-]|%[0-9A-Fa-f]{2})+\Z")
 """The characters of RFC 3986 (server/resources#custom-uri-schemes); what a template may hold is its own affair."""
+_SIZE = re.compile(r"(?:any|[0-9]+x[0-9]+)\Z")
 _THREADS = ("worker", "loop", "dedicated")
 
 
@@ -70,6 +72,7 @@ def make_tool(
     """See ``Server.add_tool``."""
     _check_function(fn)
     name = _checked_name(name if name is not None else _name_of(fn))
+    _check_hints(f"tool {name}", None, icons)
     _check_tool_options(name, thread, timeout, concurrency, queue)
     signature = inspect_signature(
         fn, context_types=(Context, SyncContext), strict_input=server.strict_input, input_schema=input_schema
@@ -155,6 +158,7 @@ def make_resource(
         raise UsageError(f"resource {uri!r}: a URI begins with a scheme, such as docs: or file:")
     if "{" not in uri and not _URI.match(uri):
         raise UsageError(f"resource {uri!r}: percent-encode what is no character of a URI, spaces for one")
+    _check_hints(f"resource {uri!r}", annotations, icons)
     handler = Handler(server, fn, thread)
     common: dict[str, Any] = {
         "name": name if name is not None else _name_of(fn),
@@ -199,6 +203,28 @@ def make_prompt(
         meta=meta,
     )
     return RegisteredPrompt(definition, handler)
+
+
+def _check_hints(what: str, annotations: Annotations | None, icons: list[Icon] | None) -> None:
+    """What breaks the schema is refused; what the specification only recommends is accepted, and told."""
+    if annotations is not None:
+        if annotations.priority is not None and not 0 <= annotations.priority <= 1:
+            raise UsageError(f"{what}: annotations.priority is a number from 0 to 1")
+        if not {"user", "assistant"}.issuperset(annotations.audience or ()):
+            raise UsageError(f"{what}: annotations.audience names user, assistant, or both")
+        if annotations.last_modified is not None and not _is_time(annotations.last_modified):
+            _log.warning("%s: clients expect annotations.last_modified in ISO 8601: 2025-01-12T15:00:58Z", what)
+    for icon in icons or ():
+        if not all(_SIZE.match(size) for size in icon.sizes or ()):
+            _log.warning('%s: clients expect the sizes of an icon as "48x48", or "any"', what)
+
+
+def _is_time(text: str) -> bool:
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _description_of(fn: Callable[..., Any]) -> str | None:

@@ -230,6 +230,28 @@ def test_what_is_no_uri_cannot_be_registered(uri: str) -> None:
         Server("contract").add_resource(uri, lambda: "x", name="x")
 
 
+@pytest.mark.spec("2025-06-18/schema/S10", "2025-11-25/schema/S05")
+def test_hints_that_clients_may_not_understand_are_told_to_their_author(caplog: pytest.LogCaptureFixture) -> None:
+    server = Server("contract")
+    for number, time in enumerate(("2025-01-12T15:00:58Z", "2025-01-12T15:00:58+01:00", "2025-01-12")):
+        annotations = Annotations(last_modified=time)
+        server.add_resource(f"docs:{number}", lambda: "x", name="x", annotations=annotations, icons=[ICON])
+    server.add_prompt(lambda: "x", name="x", icons=[Icon(src="data:,", sizes=["any", "16x16"])])
+    assert caplog.text == ""
+    server.add_resource("docs:a", lambda: "x", name="x", annotations=Annotations(last_modified="yesterday"))
+    assert "annotations.last_modified in ISO 8601" in caplog.text
+    for size in ("48", "48X48", "48x", "large", ""):
+        caplog.clear()
+        server.add_tool(lambda: "x", name=f"tool{size}", icons=[Icon(src="data:,", sizes=[size])])
+        assert 'the sizes of an icon as "48x48"' in caplog.text
+
+
+@pytest.mark.parametrize("wrong", [Annotations(priority=1.5), Annotations(priority=-1), Annotations(audience=["all"])])
+def test_hints_that_break_the_schema_are_refused(wrong: Annotations) -> None:
+    with pytest.raises(UsageError, match="annotations"):
+        Server("contract").add_resource("docs:x", lambda: "x", name="x", annotations=wrong)
+
+
 # -- reading -----------------------------------------------------------------------------------------------------------
 
 
