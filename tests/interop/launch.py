@@ -17,12 +17,14 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import uuid
 from pathlib import Path
 from typing import Any, Final
 
 from tests.interop import peers
+from tests.interop.judged import judged
 
 __all__ = ["CLIENTS", "SERVERS", "RunFailed", "leftovers", "observe", "run", "server_command"]
 
@@ -76,12 +78,34 @@ def observe(
 
     ``client`` is a name of ``CLIENTS``, or ``OURS`` for mcpcore's client on this Python.
     ``env`` are variables for the server beside the few that the client passes on by itself. Raises :class:`RunFailed`
-    when the client crashes, takes longer than ``RUN_SECONDS``, or leaves a process behind.
+    when the client crashes, takes longer than ``RUN_SECONDS``, or leaves a process behind. ``wire`` says what the judge
+    made of the frames that mcpcore's side sent.
     """
     tag = uuid.uuid4().hex
+    with tempfile.TemporaryDirectory() as folder:
+        log = {"MCPCORE_WIRE_LOG": str(Path(folder) / "wire.jsonl")}
+        (Path(folder) / "wire.jsonl").touch()
+        if client == OURS:
+            observed = _observe(client, mode, command, tag, env or {}, log, cwd, steps)
+        else:
+            observed = _observe(client, mode, command, tag, {**(env or {}), **log}, {}, cwd, steps)
+        observed["wire"] = judged(Path(folder) / "wire.jsonl", "client" if client == OURS else "server")
+    return observed
+
+
+def _observe(
+    client: str,
+    mode: str,
+    command: list[str],
+    tag: str,
+    env: dict[str, str],
+    own_env: dict[str, str],
+    cwd: Path | None,
+    steps: list[str] | None,
+) -> dict[str, Any]:
     options = {
         "command": command,
-        "env": {**PATH, **(env or {}), TAG: tag},
+        "env": {**PATH, **env, TAG: tag},
         "cwd": str(cwd) if cwd else None,
         "mode": mode,
         "steps": steps,
@@ -90,7 +114,7 @@ def observe(
         script = [sys.executable, str(HERE / "clients" / "client_mcpcore.py")]
     else:
         script = peers.install(client).command(HERE / "clients" / CLIENTS[client])
-    status, output, errors = run([*script, json.dumps(options)], tag)
+    status, output, errors = run([*script, json.dumps(options)], tag, env=own_env)
     if status != 0 or not output:
         raise RunFailed(f"the client of {client} ({mode}) ended with status {status}\n{_tail(errors)}")
     observed: dict[str, Any] = json.loads(output)

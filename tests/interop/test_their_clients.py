@@ -14,6 +14,7 @@ import pytest
 from tests.interop import launch
 from tests.interop.cases import CLIENT_CASES, ROOT, ClientCase, our_server
 from tests.interop.seen import INVALID_PARAMS, PNG, TEXT, Seen, once
+from tests.schema_judge import AVAILABLE
 
 
 @once
@@ -30,6 +31,12 @@ def seen(request: pytest.FixtureRequest) -> Seen:
 
 def test_they_agree_on_the_revision(seen: Seen) -> None:
     assert seen.observed["revision"] == seen.speaks
+
+
+@pytest.mark.skipif(not AVAILABLE, reason="the published schemas (../shared/spec/schema) are absent")
+def test_every_frame_of_ours_is_as_the_schemas_want_it(seen: Seen) -> None:
+    assert seen.observed["wire"].frames > 5
+    assert seen.observed["wire"].violations == []
 
 
 def test_the_client_has_no_complaint_about_anything_it_received(seen: Seen) -> None:

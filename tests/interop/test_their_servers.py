@@ -16,6 +16,7 @@ import pytest
 from tests.interop import launch
 from tests.interop.cases import SERVER_CASES, ServerCase
 from tests.interop.seen import INVALID_PARAMS, PNG, TEXT, Seen, once
+from tests.schema_judge import AVAILABLE
 
 CASES = [case for case in SERVER_CASES if case.peer != "server-everything"]
 TOOLS = {
@@ -50,6 +51,12 @@ def test_the_server_tells_who_it_is(seen: Seen) -> None:
 
 def test_closing_is_clean(seen: Seen) -> None:
     assert seen.observed["closing"] is None
+
+
+@pytest.mark.skipif(not AVAILABLE, reason="the published schemas (../shared/spec/schema) are absent")
+def test_every_frame_of_ours_is_as_the_schemas_want_it(seen: Seen) -> None:
+    assert seen.observed["wire"].frames > 5
+    assert seen.observed["wire"].violations == []
 
 
 def test_the_client_warns_of_nothing(seen: Seen) -> None:
