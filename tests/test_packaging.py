@@ -54,11 +54,11 @@ def test_the_wheel_says_that_it_is_typed(wheel: zipfile.Path) -> None:
 
 
 def test_the_wheel_holds_the_package_and_nothing_else(wheel: zipfile.Path) -> None:
-    assert {entry.name for entry in wheel.iterdir()} == {"mcpcore", f"mcpcore-{PROJECT['version']}.dist-info"}
+    assert {entry.name for entry in wheel.iterdir()} == {"mcpcore", f"mcpcore-{mcpcore.__version__}.dist-info"}
 
 
 def test_the_wheel_carries_the_licence(wheel: zipfile.Path) -> None:
-    licence = wheel / f"mcpcore-{PROJECT['version']}.dist-info" / "licenses" / "LICENSE"
+    licence = wheel / f"mcpcore-{mcpcore.__version__}.dist-info" / "licenses" / "LICENSE"
     assert licence.read_text(encoding="utf-8") == (ROOT / "LICENSE").read_text(encoding="utf-8")
 
 
