@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+import mcpcore
+
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
