@@ -11,7 +11,7 @@ from mcpcore import Limits, UsageError
 @pytest.mark.parametrize("wrong", [-1, float("nan")])
 def test_a_limit_below_zero_is_refused_by_its_name(name: str, wrong: float) -> None:
     with pytest.raises(UsageError, match=name):
-        Limits(**{name: wrong})
+        Limits(**{name: wrong})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", ["threads", "turn_messages", "max_in_flight", "max_message_bytes"])

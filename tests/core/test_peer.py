@@ -28,7 +28,7 @@ ENVELOPE = {
 class Service:
     """Offers one method, ``work``, which is answered by the test."""
 
-    instructions = None
+    instructions: str | None = None
 
     def routes(self, revision: Revision) -> dict[str, Any]:
         return {"work": lambda exchange: None}
@@ -238,7 +238,7 @@ def test_a_notification_is_handed_on(wire: Wire) -> None:
 
 def test_an_answer_settles_its_request_once(client: Wire) -> None:
     pending = client.peer.request("tools/list", None)
-    answer = {"jsonrpc": "2.0", "id": pending.id, "result": {"tools": []}}
+    answer: dict[str, Any] = {"jsonrpc": "2.0", "id": pending.id, "result": {"tools": []}}
     assert client.say(answer) is pending and pending.result == {"tools": []} and pending.settled
     assert client.say(answer) is None, "the second one is nobody's"
 

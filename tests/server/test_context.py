@@ -38,7 +38,7 @@ def test_once_in_a_thread_refuses_what_would_have_to_wait() -> None:
             await Forever()  # type: ignore[misc]
 
         try:
-            ctx.once("wait", suspend)
+            ctx.once("wait", suspend)  # type: ignore[unused-coroutine]
         except Exception as error:
             return str(error)
         return ""

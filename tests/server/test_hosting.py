@@ -61,9 +61,12 @@ def test_ten_clients_at_once_hear_of_the_changes_that_three_threads_tell(server:
         hearers = [asyncio.ensure_future(hear()) for _ in range(10)]
         while len(ready) < 10:
             await asyncio.sleep(0)
-        threads = [
-            threading.Thread(target=lambda: [server.notify_tools_changed() for _ in range(100)]) for _ in range(3)
-        ]
+
+        def notify() -> None:
+            for _ in range(100):
+                server.notify_tools_changed()
+
+        threads = [threading.Thread(target=notify) for _ in range(3)]
         for thread in threads:
             thread.start()
         assert sum(await asyncio.wait_for(asyncio.gather(*hearers), 10)) == 10

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
-from mcpcore import Client, Context, ElicitResult, RpcError, Server
+from mcpcore import Client, Context, ElicitResult, RpcError, Server, Step, ToolResult
 
 
 def test_a_call_that_finds_no_place_does_not_spend_its_state() -> None:
@@ -28,13 +29,15 @@ def test_a_call_that_finds_no_place_does_not_spend_its_state() -> None:
     async def main() -> None:
         async with Client(server, elicitation=sure) as client:
             step = await client.begin_call("redeem")
+            assert isinstance(step, Step)
             holder = asyncio.ensure_future(client.call_tool("redeem", {"wait": True}))
             await running.wait()
-            answers = {key: {} for key in step.questions}
+            answers: dict[str, Any] = {key: {} for key in step.questions}
             with pytest.raises(RpcError, match="busy"):
                 await client.resume(step, answers)
             release.set()
             await holder
-            assert (await client.resume(step, answers)).text == "redeemed"
+            result = await client.resume(step, answers)
+            assert isinstance(result, ToolResult) and result.text == "redeemed"
 
     asyncio.run(main())
