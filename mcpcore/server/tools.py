@@ -74,8 +74,10 @@ class RegisteredTool:
         self._call = signature.call
         self._wants_context = signature.context_parameter is not None
         self._gates: WeakKeyDictionary[asyncio.AbstractEventLoop, _Gate] = WeakKeyDictionary()
+        self._kind = kind_of(fn)
+        self._thread = thread
         self._workers = Workers(1, 0, f"mcpcore-{definition.name}") if thread == "dedicated" else server.workers
-        self.serve: ServeCall = self._choose(kind_of(fn), thread)
+        self.serve: ServeCall = self._choose(self._kind, thread)
 
     def _choose(self, kind: Kind, thread: str) -> ServeCall:
         limited = self.timeout is not None or self.concurrency is not None or self.single_use
@@ -130,17 +132,20 @@ class RegisteredTool:
         return result if type(result) is bytes or type(result) is dict else await result  # type: ignore[misc]
 
     async def _in_thread(self, exchange: Exchange, arguments: dict[str, Any] | None) -> Result | None:
-        workers = self._workers
-        context = SyncContext(exchange, self.server, workers) if self._wants_context else None
-        variables, cancelled = copy_context(), None if context is None else context.cancelled
         try:
-            value = await workers.run(lambda: variables.run(self._call, arguments, context), cancelled)
+            value = await self._value_from_thread(exchange, arguments)
             if type(value) is str and self.output is None and exchange.asking is None:
                 return b"".join((_TEXT_OPEN, encode(value), _TEXT_CLOSE))
         except BaseException as error:
             return self._failed(exchange, error)
         result = self._finished(exchange, value)
         return result if type(result) is bytes or type(result) is dict else await result  # type: ignore[misc]
+
+    async def _value_from_thread(self, exchange: Exchange, arguments: dict[str, Any] | None) -> Any:
+        workers = self._workers
+        context = SyncContext(exchange, self.server, workers) if self._wants_context else None
+        variables, cancelled = copy_context(), None if context is None else context.cancelled
+        return await workers.run(lambda: variables.run(self._call, arguments, context), cancelled)
 
     def _limited(self, run: Callable[[Exchange, dict[str, Any] | None], Awaitable[Result | None]]) -> ServeCall:
         async def serve(exchange: Exchange, arguments: dict[str, Any] | None) -> Result | None:
@@ -239,10 +244,12 @@ class RegisteredTool:
 
     async def _again(self, exchange: Exchange) -> Any:
         arguments = exchange.params.get("arguments")
-        if kind_of(self.fn) is not Kind.FUNCTION:
+        if self._kind is not Kind.FUNCTION:
             return await self._call(arguments, Context(exchange, self.server) if self._wants_context else None)
-        sync = SyncContext(exchange, self.server, self._workers) if self._wants_context else None
-        return await self._workers.run(lambda: self._call(arguments, sync), None if sync is None else sync.cancelled)
+        if self._thread == "loop":
+            context = SyncContext(exchange, self.server, None) if self._wants_context else None
+            return copy_context().run(self._call, arguments, context)
+        return await self._value_from_thread(exchange, arguments)
 
     def _spend(self, exchange: Exchange) -> None:
         """A ``single_use`` tool takes each requestState once (patterns/mrtr#server-requirements-basic-workflow)."""
