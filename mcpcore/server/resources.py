@@ -5,7 +5,6 @@ Specification: https://modelcontextprotocol.io/specification/2026-07-28/server/r
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any
 
 from mcpcore.errors import RpcError, UsageError
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = ["RegisteredResource", "RegisteredTemplate", "read"]
 
-_log = logging.getLogger("mcpcore.server")
-
 
 class RegisteredResource:
     """One resource with a fixed URI."""
@@ -34,10 +31,6 @@ class RegisteredResource:
         self.definition = definition
         self.handler = handler
         self.cache = cache
-
-    @property
-    def mime_type(self) -> str | None:
-        return self.definition.mime_type
 
 
 class RegisteredTemplate:
@@ -58,10 +51,6 @@ class RegisteredTemplate:
         self.definition = definition
         self.handler = handler
         self.cache = cache
-
-    @property
-    def mime_type(self) -> str | None:
-        return self.definition.mime_type
 
     def match(self, uri: str) -> dict[str, Any] | None:
         """The variables of this URI. A path that could lead out of its directory matches nothing."""
@@ -113,7 +102,7 @@ async def read(server: Server, exchange: Exchange, uri: str) -> dict[str, Any]:
     if isinstance(value, Stopped):
         return value.result
     hint = found.cache
-    result = read_result(value, uri, found.mime_type)
+    result = read_result(value, uri, found.definition.mime_type)
     if not result["contents"]:
         raise not_found(exchange, uri)
     if "ttlMs" in result or "cacheScope" in result:
