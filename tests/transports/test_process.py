@@ -350,7 +350,10 @@ def test_twenty_killed_servers_leave_nothing_behind() -> None:
             assert not os.path.exists(f"/proc/{channel.pid}"), "a zombie is left"
             await channel.aclose()
         assert open_fds() == before
-        assert not [thread for thread in threading.enumerate() if thread.name.startswith("mcpcore-wait")]
+        for thread in threading.enumerate():
+            if thread.name.startswith("mcpcore-wait"):
+                thread.join(WAIT)  # it has told of the death, and is about to return
+                assert not thread.is_alive()
 
     run(story)
 
