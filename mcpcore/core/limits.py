@@ -72,6 +72,57 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     unknown_methods_logged: int = 64
     """Distinct unknown notification methods that get their one line in the log."""
 
+    # -- HTTP; "of the server" counts all connections together -----------------------------------------------------
+
+    max_head_bytes: int = 32 * 1024
+    """A request or response head. Bearer tokens of 8 KiB and a few cookies fit."""
+    max_headers: int = 100
+    """Header fields of one head."""
+    head_seconds: float = 10.0
+    """From the first byte of a request to the end of its head: a slow-loris holds a connection no longer."""
+    body_seconds: float = 30.0
+    """The longest silence inside a request's body."""
+    keep_alive_seconds: float = 75.0
+    """An idle connection; longer than the 60 seconds after which common proxies drop theirs."""
+    pipelined_bytes: int = 64 * 1024
+    """Bytes read ahead while a request is served: enough to notice that its client went away."""
+    max_connections: int = 10_000
+    """Connections of the server; the next one is answered 503."""
+    max_requests: int = 10_000
+    """Requests being served, of the server; the next one is answered 503."""
+    max_buffered_bytes: int = 256 * 1024 * 1024
+    """Request bodies that are being received, of the server; the next one is answered 503."""
+    max_streams: int = 10_000
+    """Open event streams of the server; the next one is answered 503."""
+    max_sessions: int = 10_000
+    """Legacy sessions of the server; the one idle for longest gives way, and a new one is refused where none is."""
+    session_seconds: float = 1800.0
+    """A legacy session in which nothing runs, streams or comes."""
+    session_events: int = 1024
+    """Events kept for resumption, of one session; the oldest give way."""
+    session_event_bytes: int = 4 * 1024 * 1024
+    """The size of those events."""
+    max_event_bytes: int = 64 * 1024 * 1024
+    """The size of all events kept for resumption, of the server."""
+    json_seconds: float = 10.0
+    """A request that runs longer is answered by an event stream: its client and proxies see that it lives."""
+    comment_seconds: float = 15.0
+    """Silence on an event stream before a comment is sent: proxies cut idle ones after 30 to 60 seconds."""
+    stream_bytes: int = 1024 * 1024
+    """Unsent bytes of one event stream; a reader that leaves more is disconnected, and may resume."""
+    stalled_seconds: float = 30.0
+    """A reader that takes nothing for so long is disconnected."""
+    http_drain_seconds: float = 1.5
+    """From a stop signal to the end: requests being served may finish until then."""
+    pool_connections: int = 100
+    """A client's connections to one server; who comes next waits for a free one."""
+    pool_idle_seconds: float = 50.0
+    """A client's idle connection: closed before servers close theirs, which avoids a race."""
+    max_redirects: int = 5
+    """Redirects of one request, to the same origin only."""
+    max_resumes: int = 10
+    """Attempts to resume one event stream, one after the other, without an event between them."""
+
     def __post_init__(self) -> None:
         for name in self.__struct_fields__:
             least = 1 if name in _AT_LEAST_ONE else 0

@@ -1,0 +1,1 @@
+"""HTTP as pure code: bytes and ``now`` go in, heads, bodies and answers come out. No sockets, no clock."""
