@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
-    from mcpcore.core.peer import Batch, Peer
+    from mcpcore.core.peer import Batch, News, Peer
     from mcpcore.core.policy import Policy
     from mcpcore.errors import McpError
     from mcpcore.spec.revisions import Revision
@@ -46,8 +46,6 @@ class Exchange:
     """The last progress value sent."""
     progress_slot: tuple[int, int] | None = None
     """Where the last progress frame waits in the outbox: (flush number, index)."""
-    principal: str = "anonymous"
-    headers: dict[str, str] | None = None
 
     def __init__(
         self,
@@ -68,19 +66,30 @@ class Exchange:
         self.policy = policy
         self.revision = revision
         self.serve = serve
+        self.stream = peer.stream
 
     def __repr__(self) -> str:
         return f"<Exchange {self.method} id={self.id!r}>"
+
+    @property
+    def principal(self) -> str:
+        """Who asks, as the transport found out."""
+        return "anonymous" if self.stream is None else self.stream.principal
+
+    @property
+    def headers(self) -> Mapping[str, str] | None:
+        """The header fields of the request, names in lower case; ``None`` where the transport has none."""
+        return None if self.stream is None else self.stream.headers
 
     @property
     def capabilities(self) -> dict[str, Any]:
         """The client capabilities that hold for this request, as they came."""
         return self.policy.client_capabilities(self)
 
-    def notify(self, method: str, params: dict[str, Any] | None) -> None:
+    def notify(self, method: str, params: dict[str, Any] | None, news: News | None = None) -> None:
         """A notification that travels with this request's answer; dropped once the exchange is closed."""
         if self.open:
-            self.peer.notify(method, params, related=self)
+            self.peer.notify(method, params, self, news)
 
 
 class Pending:

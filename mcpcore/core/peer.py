@@ -24,11 +24,14 @@ if TYPE_CHECKING:
 
     from mcpcore.core.limits import Limits
     from mcpcore.core.policy import Door
+    from mcpcore.core.streams import Stream
     from mcpcore.spec.revisions import Revision
 
 __all__ = ["Batch", "Peer"]
 
 Id = int | str
+News = tuple[Id | None, str, str | None]
+"""The listening request, if any; the topic; the resource's URI, if it is about one."""
 _RESULT_HEAD = b'{"jsonrpc":"2.0","id":'
 _NOTIFICATION_HEAD = b'{"jsonrpc":"2.0","method":'
 _LARGE = 4096
@@ -38,10 +41,11 @@ _LARGE = 4096
 class Batch:
     """A 2025-03-26 batch whose answers travel together once the last one stands."""
 
-    __slots__ = ("frames", "waiting")
+    __slots__ = ("frames", "stream", "waiting")
 
-    def __init__(self) -> None:
+    def __init__(self, stream: Stream | None) -> None:
         self.frames: list[bytes] = []
+        self.stream = stream
         self.waiting = 0
 
 
@@ -63,13 +67,17 @@ class Peer:
         self.wake = wake
         self.shell: Any = None
         """Whoever drives this peer; the core never looks at it."""
+        self.stream: Stream | None = None
+        """The stream on which the message came that is being received; ``None`` where there is one for all."""
+        self.standing: Stream | None = None
+        """The stream of messages that belong to no request; ``None`` where there is one for all."""
         self.incoming: dict[Id, Exchange] = {}
         self.outgoing: dict[Id, Pending] = {}
         self.outbox: list[bytes | tuple[bytes, ...]] = []
         """Frames to send. A large one is a tuple of pieces, and then ``in_pieces`` is set."""
         self.in_pieces = False
         self.flushes = 0
-        self._news: dict[tuple[Id | None, str, str | None], int] = {}
+        self._news: dict[News, int] = {}
         self._news_flush = 0
         self.revision: Revision | None = None
         """The revision spoken last: the form of an error for a message that has no readable id depends on it."""
@@ -84,6 +92,12 @@ class Peer:
             message = decode(frame)  # type: ignore[arg-type]
         except Unreadable as error:
             return self._unreadable(frame, error)  # type: ignore[arg-type]
+        if type(message) is dict:
+            return self._message(message, None)
+        return self.accept(message)
+
+    def accept(self, message: Any) -> Event | list[Event] | None:
+        """The same for a frame that was decoded elsewhere."""
         if type(message) is dict:
             return self._message(message, None)
         if type(message) is list:
@@ -127,7 +141,7 @@ class Peer:
                 raise self._overloaded(method)
             exchange = self.door.policy_for(method, meta).admit(self, id, method, params, meta)
         except RpcError as error:
-            self._answer_frame(error_frame(id, error.code, error.message, error.data), batch)
+            self._answer_frame(error_frame(id, error.code, error.message, error.data), batch, error.code)
             return None
         self.revision = exchange.revision
         if batch is not None:
@@ -206,7 +220,7 @@ class Peer:
             return self._invalid(NO_ID, "a batch must hold at least one message")
         if len(messages) > self.limits.max_batch:
             return self._invalid(NO_ID, f"a batch may hold at most {self.limits.max_batch} messages")
-        batch = Batch()
+        batch = Batch(self.stream)
         batch.waiting = 1
         events: list[Event] = []
         for message in messages:
@@ -225,7 +239,8 @@ class Peer:
         if not frame.strip():
             return None
         if self.server:
-            self._emit(error_frame(self._no_id(), codes.PARSE_ERROR, f"the message is not JSON: {error}"))
+            text = f"the message is not JSON: {error}"
+            self._answer_frame(error_frame(self._no_id(), codes.PARSE_ERROR, text), None, codes.PARSE_ERROR)
         return Violation(f"a line is not JSON ({error})", frame[:200])
 
     def _oversized(self, frame: Oversized) -> Event | None:
@@ -239,7 +254,8 @@ class Peer:
                 pending.error = ProtocolViolation(f"{pending.method}: {text}")
                 return pending
         else:
-            self._emit(error_frame(self._no_id() if id is None else id, codes.INVALID_REQUEST, text))
+            error = error_frame(self._no_id() if id is None else id, codes.INVALID_REQUEST, text)
+            self._answer_frame(error, None, codes.INVALID_REQUEST)
         return Violation(text, frame.head[:200])
 
     def _invalid(self, id: Any, text: str, batch: Batch | None = None) -> Event | None:
@@ -248,7 +264,8 @@ class Peer:
             return Violation(f"a message of the server is invalid: {text}")
         if type(id) is not int and type(id) is not str:
             id = self._no_id()
-        self._answer_frame(error_frame(id, codes.INVALID_REQUEST, f"Invalid request: {text}"), batch)
+        error = error_frame(id, codes.INVALID_REQUEST, f"Invalid request: {text}")
+        self._answer_frame(error, batch, codes.INVALID_REQUEST)
         return None
 
     def _params_invalid(self, message: dict[str, Any], method: str, batch: Batch | None) -> Event | None:
@@ -282,13 +299,15 @@ class Peer:
             frame = b"".join((_RESULT_HEAD, encode(exchange.id), b',"result":', body, b"}"))
         exchange.open = False
         del self.incoming[exchange.id]
-        if exchange.batch is None:
+        if exchange.batch is not None:
+            self._finish_in_batch(exchange.batch, frame)  # type: ignore[arg-type]
+        elif exchange.stream is not None:
+            exchange.stream.answer(frame, None)
+        else:
             outbox = self.outbox
             outbox.append(frame)
             if len(outbox) == 1:
                 self.wake()
-        else:
-            self._finish_in_batch(exchange.batch, frame)  # type: ignore[arg-type]
 
     def fail(self, exchange: Exchange, error: RpcError) -> None:
         """An error as the answer of an exchange; nothing happens where it was closed before."""
@@ -298,10 +317,12 @@ class Peer:
         frame = error_frame(exchange.id, error.code, error.message, error.data)
         exchange.open = False
         del self.incoming[exchange.id]
-        if exchange.batch is None:
-            self._emit(frame)
-        else:
+        if exchange.batch is not None:
             self._finish_in_batch(exchange.batch, frame)
+        elif exchange.stream is not None:
+            exchange.stream.answer(frame, error.code)
+        else:
+            self._emit(frame)
 
     def forget(self, exchange: Exchange) -> None:
         """Close an exchange without an answer: its peer cancelled it."""
@@ -312,6 +333,8 @@ class Peer:
         del self.incoming[exchange.id]
         if exchange.batch is not None:
             self._batch_step(exchange.batch)
+        elif exchange.stream is not None:
+            exchange.stream.close()
 
     def request(
         self, method: str, params: dict[str, Any] | None, related: Exchange | None = None, id: Id | None = None
@@ -324,14 +347,31 @@ class Peer:
         if related is not None:
             pending.related = related
         self.outgoing[id] = pending
-        self._emit(frame)
+        stream = self.standing if related is None else related.stream
+        if stream is None:
+            self._emit(frame)
+        else:
+            stream.send(frame)
         return pending
 
-    def notify(self, method: str, params: dict[str, Any] | None, related: Exchange | None = None) -> None:
-        """``related`` is the request with whose answer it travels. A pipe has one stream for all and ignores it."""
-        self._emit(notification_frame(method, params))
+    def notify(
+        self,
+        method: str,
+        params: dict[str, Any] | None,
+        related: Exchange | None = None,
+        news: News | None = None,
+    ) -> None:
+        """``related`` is the request with whose answer it travels. A pipe has one stream for all and ignores it.
 
-    def is_repetition(self, stream: Id | None, topic: str, uri: str | None) -> bool:
+        ``news`` names what it tells: while that waits unsent it is not said again.
+        """
+        stream = self.standing if related is None else related.stream
+        if stream is not None:
+            stream.send(notification_frame(method, params), news)
+        elif news is None or not self._is_repetition(news):
+            self._emit(notification_frame(method, params))
+
+    def _is_repetition(self, news: News) -> bool:
         """Whether this news already waits unsent, and no answer behind it: to say it twice would tell nothing.
 
         An answer behind it may hold what was true before, and its reader takes it for the news.
@@ -339,7 +379,6 @@ class Peer:
         if self._news_flush != self.flushes:
             self._news_flush = self.flushes
             self._news.clear()
-        news = (stream, topic, uri)
         at = self._news.get(news)
         self._news[news] = len(self.outbox)
         return at is not None and all(map(_is_notification, islice(self.outbox, at, None)))
@@ -347,6 +386,9 @@ class Peer:
     def notify_progress(self, exchange: Exchange, params: dict[str, Any]) -> None:
         """Progress of an exchange: takes the place of an earlier one that is still unsent."""
         frame = notification_frame("notifications/progress", params)
+        if exchange.stream is not None:
+            exchange.stream.send(frame, "progress")
+            return
         slot = exchange.progress_slot
         if slot is not None and slot[0] == self.flushes:
             self.outbox[slot[1]] = frame
@@ -403,11 +445,14 @@ class Peer:
         if len(self.outbox) == 1:
             self.wake()
 
-    def _answer_frame(self, frame: bytes, batch: Batch | None) -> None:
-        if batch is None:
-            self._emit(frame)
-        else:
+    def _answer_frame(self, frame: bytes, batch: Batch | None, code: int) -> None:
+        """An error as the answer to a message that became no exchange."""
+        if batch is not None:
             batch.frames.append(frame)
+        elif self.stream is not None:
+            self.stream.answer(frame, code)
+        else:
+            self._emit(frame)
 
     def _finish_in_batch(self, batch: Batch, frame: bytes) -> None:
         batch.frames.append(frame)
@@ -415,8 +460,16 @@ class Peer:
 
     def _batch_step(self, batch: Batch) -> None:
         batch.waiting -= 1
-        if batch.waiting == 0 and batch.frames:
-            self._emit(b"[" + b",".join(batch.frames) + b"]")
+        if batch.waiting:
+            return
+        frame = b"[" + b",".join(batch.frames) + b"]"
+        if batch.stream is None:
+            if batch.frames:
+                self._emit(frame)
+        elif batch.frames:
+            batch.stream.answer(frame, None)
+        else:
+            batch.stream.close()
 
 
 def _is_notification(frame: bytes | tuple[bytes, ...]) -> bool:

@@ -147,13 +147,12 @@ class LegacyServer:
         if not self.initialized:
             return
         if topic == "resource":
-            if uri in self._subscribed and not peer.is_repetition(None, topic, uri):
-                peer.notify("notifications/resources/updated", {"uri": uri})
+            if uri in self._subscribed:
+                peer.notify("notifications/resources/updated", {"uri": uri}, news=(None, topic, uri))
             return
         # What the handshake promised, whatever was registered since (lifecycle#operation).
-        promised = self._declared.get(topic, {}).get("listChanged")
-        if promised and not peer.is_repetition(None, topic, None):
-            peer.notify(f"notifications/{topic}/list_changed", None)
+        if self._declared.get(topic, {}).get("listChanged"):
+            peer.notify(f"notifications/{topic}/list_changed", None, news=(None, topic, None))
 
     def end(self, peer: Peer) -> None:
         """A session ends with its pipe; there is nothing to say."""

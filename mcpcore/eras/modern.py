@@ -159,12 +159,12 @@ class ModernServer:
 
     def changed(self, peer: Peer, topic: str, uri: str | None) -> None:
         for listener in self._listeners.values():
-            if listener.wants(topic, uri) and not peer.is_repetition(listener.exchange.id, topic, uri):
+            if listener.wants(topic, uri):
                 params: dict[str, Any] = {"_meta": {SUBSCRIPTION_ID: listener.exchange.id}}
                 method = f"notifications/{topic}/list_changed"
                 if topic == "resource":
                     method, params["uri"] = "notifications/resources/updated", uri
-                listener.exchange.notify(method, params)
+                listener.exchange.notify(method, params, (listener.exchange.id, topic, uri))
 
     def end(self, peer: Peer) -> None:
         """Each listen stream gets the notification that the cancellation page wants and the result that the

@@ -160,6 +160,11 @@ class _Facts:
             raise UsageError(f"ctx.log: the data must be a JSON value: {error}") from None
         self._emit(exchange.notify, "notifications/message", params)
 
+    @property
+    def _way(self) -> Any:
+        """What carries the messages of this request and may be slow: a stream of its own, or the one pipe."""
+        return self._exchange.stream or self._exchange.peer.shell
+
     def _emit(self, function: Callable[..., None], *arguments: Any) -> None:
         """Speak through the exchange; only the loop's thread may touch it."""
         function(*arguments)
@@ -206,7 +211,7 @@ class Context(_Facts):
     async def log(self, level: str, data: Any, logger: str | None = None) -> None:
         """Send a log message to the client, if it wants this level for this request. ``data`` is any JSON value."""
         self._log(level, data, logger)
-        await self._exchange.peer.shell.drained()
+        await self._way.drained()
 
     async def debug(self, data: Any) -> None:
         await self.log("debug", data)
@@ -295,9 +300,9 @@ class SyncContext(_Facts):
     def log(self, level: str, data: Any, logger: str | None = None) -> None:
         """See ``Context.log``. Waits while the client does not read, unless this is the loop's thread."""
         self._log(level, data, logger)
-        shell = self._exchange.peer.shell
-        if self._workers is not None and shell.congested:
-            self._wait(shell.drained())
+        way = self._way
+        if self._workers is not None and way.congested:
+            self._wait(way.drained())
 
     def debug(self, data: Any) -> None:
         self.log("debug", data)

@@ -17,6 +17,7 @@ from mcpcore.server.lifespan import LifespanRunner
 from mcpcore.server.middleware import chain
 from mcpcore.spec.revisions import LATEST
 from mcpcore.transports.runner import Runner, server_runner
+from mcpcore.transports.serving import Serving
 
 if TYPE_CHECKING:
     from mcpcore.core.events import Notified
@@ -41,7 +42,7 @@ class Hosting:
 
     def __init__(self, lifespan: Lifespan | None) -> None:
         self._lifespan = LifespanRunner(self, lifespan)
-        self._runners: set[Runner] = set()
+        self._runners: set[Serving] = set()
         self._told: set[str] = set()
 
     def lifespan_in(self, loop: asyncio.AbstractEventLoop) -> Any:
@@ -107,7 +108,7 @@ class Hosting:
         """Leave it, unless somebody else needs it still. Waits as long as ``Limits.drain_seconds``."""
         await self._lifespan.stop(user, self.limits.drain_seconds)
 
-    def _closed(self, runner: Runner, error: Exception | None) -> None:
+    def _closed(self, runner: Serving, error: Exception | None) -> None:
         self._runners.discard(runner)
         self._lifespan.leave(runner)
 
@@ -143,7 +144,7 @@ class Hosting:
 
     # -- notifications of clients --------------------------------------------------------------------------------------
 
-    def _notified(self, runner: Runner, event: Notified) -> None:
+    def _notified(self, runner: Serving, event: Notified) -> None:
         server = cast("Server", self)
         handler = server.notification_handlers.get(event.method)
         middleware = server._middleware
@@ -175,12 +176,13 @@ class _NoExchange:
     open = False
     meta = None
     on_cancel = None
-    principal = "anonymous"
-    headers = None
 
-    def __init__(self, runner: Runner, event: Notified) -> None:
+    def __init__(self, runner: Serving, event: Notified) -> None:
         meta = event.params.get("_meta")
         self.peer = runner.peer
+        self.stream = runner.peer.stream
+        self.principal = "anonymous" if self.stream is None else self.stream.principal
+        self.headers = None if self.stream is None else self.stream.headers
         self.policy = runner.door.policy_for(event.method, meta if type(meta) is dict else None)
         self.revision = runner.peer.revision or LATEST
         self.id = None
@@ -192,6 +194,7 @@ class _NoExchange:
         return self.policy.client_capabilities(cast("Exchange", self))
 
     def notify(self, method: str, params: dict[str, Any] | None) -> None:
+        """It travels on the stream of what belongs to no request."""
         self.peer.notify(method, params)
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from mcpcore import Client, Context, Server
 from mcpcore.core.limits import Limits
+from mcpcore.transports.runner import Runner
 
 CALLS = 100_000
 
@@ -112,6 +113,7 @@ def test_a_client_that_does_not_read_stops_being_served_instead_of_filling_the_m
         for _ in range(2000):
             await asyncio.sleep(0)
         runner = next(iter(server._runners))
+        assert isinstance(runner, Runner)
         assert runner.channel.get_write_buffer_size() < 1_000_000
         assert not runner.peer.outbox
         channel.resume_reading()

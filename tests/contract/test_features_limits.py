@@ -13,6 +13,7 @@ import pytest
 from mcpcore import Client, Context, RpcError, Server, SyncContext
 from mcpcore.core.limits import Limits
 from mcpcore.errors import UsageError
+from mcpcore.transports.runner import Runner
 from tests.contract.wire import LEGACY, MODERN, PATIENCE, REVISIONS, Wire, client_of
 
 CALL = "tools/call"
@@ -216,6 +217,7 @@ def test_a_handler_is_told_when_its_client_goes_away(revision: str, kind: str) -
 async def congested(server: Server) -> None:
     """Until the only connection of a server has more to say than its client reads."""
     (runner,) = server._runners
+    assert isinstance(runner, Runner)
     async with asyncio.timeout(PATIENCE):
         while not runner.congested:
             await asyncio.sleep(0.001)
