@@ -19,7 +19,6 @@ from mcpcore.server.binding import Arguments, Role, Slot, compile_binder
 from mcpcore.server.callables import NO_HINT, Callee, Taken, look_at, name_of
 from mcpcore.server.classes import json_default
 from mcpcore.server.docstrings import Docstring, read_docstring
-from mcpcore.server.header_params import KEYWORD, header_params
 from mcpcore.server.hints import Reader
 from mcpcore.server.metadata import Header, default_of, is_field_info, read_metadata
 from mcpcore.server.output_schema import OutputSpec, output_schema, raw_output
@@ -36,6 +35,7 @@ from mcpcore.server.schema import (
     with_notes,
 )
 from mcpcore.server.unions import optional
+from mcpcore.spec.header_params import KEYWORD, header_params
 
 __all__ = [
     "ArgumentError",
@@ -108,12 +108,12 @@ def inspect_signature(
     slots = reading.slots(typed=input_schema is None)
     if input_schema is None:
         schema = document(lambda definitions: _input_schema(slots, definitions))
-        headers = _named(reading.what, header_params, schema)
+        headers = _headers(reading.what, schema)
         binder = compile_binder(fn, slots, strict_input=strict_input)
     else:
         schema = input_schema
         binder = raw_binder(fn, slots, schema, f"{reading.what}: input_schema", strict_input=strict_input)
-        headers = _named(reading.what, header_params, schema)
+        headers = _headers(reading.what, schema)
     return Signature(
         input_schema=schema,
         header_params=headers,
@@ -127,10 +127,10 @@ def inspect_signature(
     )
 
 
-def _named(what: str, read: Callable[[Schema], dict[str, str]], schema: Schema) -> dict[str, str]:
+def _headers(what: str, schema: Schema) -> dict[str, str]:
     try:
-        return read(schema)
-    except UsageError as error:
+        return header_params(schema)
+    except ValueError as error:
         raise UsageError(f"{what}: {error}") from error
 
 

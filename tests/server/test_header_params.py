@@ -1,4 +1,4 @@
-"""``x-mcp-header``: which parameters may travel as headers, held against the specification's constraints."""
+"""``Header`` in a handler's hints, and ``x-mcp-header`` in a schema written by hand."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Annotated, Any, Literal
 import pytest
 
 from mcpcore.errors import UsageError
-from mcpcore.server.header_params import header_params
 from mcpcore.server.signature import Header, inspect_signature
 
 
@@ -68,54 +67,6 @@ def test_other_types_may_not_be_headers(hint: Any) -> None:
     handler.__annotations__["value"] = Annotated[hint, Header("Value")]
     with pytest.raises(UsageError, match="handler: x-mcp-header of value: its type must be string, integer or boolean"):
         inspect_signature(handler)
-
-
-@pytest.mark.parametrize("name", ["", "Re gion", "Region:", "Régión", "a\r\nb", "a\tb", '"a"', None, 3, ["a"], {}])
-@pytest.mark.spec("2026-07-28/streamable-http/M31", "2026-07-28/streamable-http/M32", "2026-07-28/streamable-http/M33")
-def test_a_name_that_is_no_token_is_refused(name: Any) -> None:
-    with pytest.raises(UsageError, match="is no name for a header"):
-        header_params(object_schema(a=header(name)))
-
-
-@pytest.mark.parametrize("name", ["Region", "x", "A-1_b.c!#$%&'*+^`|~"])
-def test_every_token_is_a_name(name: str) -> None:
-    assert header_params(object_schema(a=header(name))) == {"a": name}
-
-
-@pytest.mark.spec("2026-07-28/streamable-http/M34")
-def test_names_are_unique_whatever_their_case() -> None:
-    with pytest.raises(UsageError, match=r"x-mcp-header of b: another parameter has the header 'REGION'"):
-        header_params(object_schema(a=header("Region"), b=header("REGION")))
-
-
-def test_a_chain_of_properties_is_reachable() -> None:
-    schema = object_schema(outer=object_schema(inner=header("Inner")), properties=header("Properties"))
-    assert header_params(schema) == {"/outer/inner": "Inner", "properties": "Properties"}
-
-
-UNREACHABLE: list[dict[str, Any]] = [
-    {"type": "object", "x-mcp-header": "Root"},
-    object_schema(a={"type": "array", "items": header("A")}),
-    object_schema(a={"anyOf": [header("A")]}),
-    object_schema(a={"allOf": [object_schema(b=header("A"))]}),
-    {**object_schema(), "if": object_schema(a=header("A"))},
-    {**object_schema(a={"$ref": "#/$defs/a"}), "$defs": {"a": header("A")}},
-    {**object_schema(), "patternProperties": {"a": header("A")}},
-    {**object_schema(), "additionalProperties": header("A")},
-    {**object_schema(), "not": header("A")},
-]
-
-
-@pytest.mark.spec("2026-07-28/streamable-http/M37", "2026-07-28/streamable-http/M38")
-@pytest.mark.parametrize("schema", UNREACHABLE)
-def test_any_other_place_is_refused(schema: dict[str, Any]) -> None:
-    with pytest.raises(UsageError, match="only properties of objects can be headers"):
-        header_params(schema)
-
-
-def test_data_in_a_schema_is_no_annotation() -> None:
-    data = {"default": header("A"), "enum": [header("B")], "examples": [header("C")], "const": header("D")}
-    assert header_params(object_schema(a=data)) == {}
 
 
 def test_a_header_inside_a_parameter_is_refused() -> None:
