@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from mcpcore.core.events import Notified
 from mcpcore.core.exchange import Exchange
 from mcpcore.eras.door import ServerDoor
-from mcpcore.errors import Closed, ConnectionLost
+from mcpcore.errors import Closed, ConnectionLost, McpError
 from mcpcore.jsonrpc.lines import LineFramer, Oversized
 from mcpcore.transports.serving import Serving
 
@@ -130,6 +130,32 @@ class Runner(Serving, asyncio.Protocol):
                 self._schedule_turn()
             else:
                 self._set_reading(True)
+
+    def message_received(self, message: Any, frame: bytes) -> None:
+        """One message from a channel that frames and decodes by itself; ``frame`` is what it was read from."""
+        if self.tap is not None:
+            self.tap("in", frame)
+        self._in_turn = True
+        try:
+            event = self.peer.accept(message)
+            if type(event) is Exchange:
+                self._serve(event)
+            elif event is not None:
+                self._handle(event)
+        except Exception:  # a fault of ours; the conversation goes on
+            log.exception("%s: a message could not be handled", self.endpoint)
+        finally:
+            self._in_turn = False
+            if self.peer.outbox:
+                self._flush()
+
+    def fail_request(self, id: int | str, error: McpError) -> None:
+        """A request of ours will get no answer; the others may. Nothing happens where it was settled before."""
+        pending = self.peer.outgoing.pop(id, None)
+        if pending is not None:
+            pending.settled = True
+            pending.error = error
+            self._handle(pending)
 
     # -- a turn --------------------------------------------------------------------------------------------------------
 
