@@ -5,13 +5,14 @@ What lives here: the command lines of the peers' scripts and the life of one run
 process that had to be killed is reported, because a server that does not exit when its stdin closes is a fault of
 that server.
 
-``python -m tests.interop.launch <client> <mode> <server> [step ...]`` prints what one client observes of another peer's
-server: it shows whether a deviation is ours.
+``python -m tests.interop.launch <client> <mode> <server>[:http|:sse] [step ...]`` prints what one client observes of
+another peer's server: it shows whether a deviation is ours.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import signal
@@ -57,12 +58,18 @@ class RunFailed(AssertionError):
     """A run of a peer did not end well. The text holds the command, the verdict and the end of its stderr."""
 
 
-def server_command(peer: str) -> list[str]:
-    """The command that starts this peer's server on stdio, installing the peer where needed."""
+def server_command(peer: str, transport: str = "stdio", port: int = 0) -> list[str]:
+    """The command that starts this peer's server, installing the peer where needed.
+
+    ``transport`` is "stdio", "http" or "sse", the latter two on ``port``.
+    """
     environment = peers.install(peer)
     if peer == "server-everything":
-        return [*environment.entry_point("@modelcontextprotocol/server-everything"), "stdio"]
-    return environment.command(HERE / "servers" / SERVERS[peer])
+        program = environment.entry_point("@modelcontextprotocol/server-everything")
+        started = [*program, {"http": "streamableHttp"}.get(transport, transport)]
+        return started if transport == "stdio" else ["env", f"PORT={port}", *started]
+    command = environment.command(HERE / "servers" / SERVERS[peer])
+    return command if transport == "stdio" else [*command, transport, str(port)]
 
 
 def observe(
@@ -85,38 +92,28 @@ def observe(
     with tempfile.TemporaryDirectory() as folder:
         log = {"MCPCORE_WIRE_LOG": str(Path(folder) / "wire.jsonl")}
         (Path(folder) / "wire.jsonl").touch()
-        if client == OURS:
-            observed = _observe(client, mode, command, tag, env or {}, log, cwd, steps)
-        else:
-            observed = _observe(client, mode, command, tag, {**(env or {}), **log}, {}, cwd, steps)
+        options = {
+            "transport": "stdio",
+            "command": command,
+            "env": {**PATH, **(env or {}), TAG: tag, **({} if client == OURS else log)},
+            "cwd": str(cwd) if cwd else None,
+            "mode": mode,
+            "steps": steps,
+        }
+        observed = converse(client, options, tag, log if client == OURS else {})
         observed["wire"] = judged(Path(folder) / "wire.jsonl", "client" if client == OURS else "server")
     return observed
 
 
-def _observe(
-    client: str,
-    mode: str,
-    command: list[str],
-    tag: str,
-    env: dict[str, str],
-    own_env: dict[str, str],
-    cwd: Path | None,
-    steps: list[str] | None,
-) -> dict[str, Any]:
-    options = {
-        "command": command,
-        "env": {**PATH, **env, TAG: tag},
-        "cwd": str(cwd) if cwd else None,
-        "mode": mode,
-        "steps": steps,
-    }
+def converse(client: str, options: dict[str, Any], tag: str, own_env: dict[str, str]) -> dict[str, Any]:
+    """What a client prints that is started with these options (``clients/battery.py``), ``own_env`` around it."""
     if client == OURS:
         script = [sys.executable, str(HERE / "clients" / "client_mcpcore.py")]
     else:
         script = peers.install(client).command(HERE / "clients" / CLIENTS[client])
     status, output, errors = run([*script, json.dumps(options)], tag, env=own_env)
     if status != 0 or not output:
-        raise RunFailed(f"the client of {client} ({mode}) ended with status {status}\n{_tail(errors)}")
+        raise RunFailed(f"the client of {client} ({options['mode']}) ended with status {status}\n{_tail(errors)}")
     observed: dict[str, Any] = json.loads(output)
     observed["stderr"] = errors
     return observed
@@ -179,8 +176,15 @@ def _tail(text: str) -> str:
 
 
 def main(arguments: list[str]) -> None:
-    client, mode, server, *steps = arguments
-    observed = observe(client, mode, server_command(server), steps=steps or None)
+    from tests.interop import serving
+
+    client, mode, where, *steps = arguments
+    server, _, transport = where.partition(":")
+    if transport:
+        command = functools.partial(server_command, server, transport)
+        observed = serving.observe(client, mode, transport, command, steps=steps or None)
+    else:
+        observed = observe(client, mode, server_command(server), steps=steps or None)
     entries = observed.pop("steps")
     observed.pop("asked")
     observed.pop("stderr")

@@ -64,10 +64,17 @@ PEERS: Final = {
         Peer(
             "typescript-v2",
             "npm",
-            ("@modelcontextprotocol/client@2.4.0", "@modelcontextprotocol/server@2.4.0", "zod@4.1.12"),
+            (
+                "@modelcontextprotocol/client@2.4.0",
+                "@modelcontextprotocol/server@2.4.0",
+                "@modelcontextprotocol/node@2.1.2",
+                "zod@4.1.12",
+            ),
         ),
         Peer("inspector", "npm", ("@modelcontextprotocol/inspector@2.12.0",)),
         Peer("server-everything", "npm", ("@modelcontextprotocol/server-everything@2026.8.31",)),
+        # Exactly this one: between two alphas the checks behind the names of a requirement set change.
+        Peer("conformance", "npm", ("@modelcontextprotocol/conformance@0.2.0-alpha.12",)),
     )
 }
 

@@ -238,7 +238,7 @@ async function run(conversation, only) {
   return { ...conversation.facts(), steps, asked: conversation.asked, faults: conversation.faults };
 }
 
-/** Entry of both client scripts: argv[2] is a JSON object {command, env, cwd, mode, steps}. */
+/** Entry of both client scripts: argv[2] is a JSON object {transport, command, env, cwd, url, mode, steps}; see battery.py. */
 export async function main(connect) {
   const options = JSON.parse(process.argv[2]);
   const conversation = await connect(options);

@@ -418,7 +418,9 @@ async def run(conversation: Conversation, only: list[str] | None) -> dict[str, A
 
 
 def main(converse: Callable[[dict[str, Any], dict[str, Any]], Coroutine[Any, Any, None]]) -> None:
-    """Entry of every client script: ``argv[1]`` is a JSON object ``{command, env, cwd, mode, steps}``.
+    """Entry of every client script: ``argv[1]`` is a JSON object ``{transport, command, env, cwd, url, mode, steps}``.
+
+    ``transport`` is "stdio" (start ``command``), "http" (Streamable HTTP at ``url``) or "sse" (HTTP+SSE at ``url``).
 
     ``converse(options, observed)`` connects, fills ``observed`` and closes; what is raised before the battery is done
     ends the process, what is raised by closing becomes the member ``closing`` (null when the SDK closed without

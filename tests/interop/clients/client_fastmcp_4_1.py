@@ -16,7 +16,7 @@ from typing import Any
 
 from fastmcp import Client
 from fastmcp.client.elicitation import ElicitResult
-from fastmcp.client.transports import StdioTransport
+from fastmcp.client.transports import SSETransport, StdioTransport, StreamableHttpTransport
 from mcp import MCPError, types
 
 from tests.interop.clients import battery
@@ -34,6 +34,15 @@ def wire(model: Any) -> dict[str, Any]:
     return model.model_dump(by_alias=True, mode="json", exclude_none=True)
 
 
+def transport(options: dict[str, Any]) -> Any:
+    if options["transport"] == "http":
+        return StreamableHttpTransport(options["url"])
+    if options["transport"] == "sse":
+        return SSETransport(options["url"])
+    command, *arguments = options["command"]
+    return StdioTransport(command, arguments, env=options["env"], cwd=options["cwd"], keep_alive=False)
+
+
 class FastMcp41(battery.Conversation):
     lacks = {  # noqa: RUF012
         "subscription": "fastmcp.Client has no subscribe",
@@ -44,10 +53,8 @@ class FastMcp41(battery.Conversation):
 
     def __init__(self, options: dict[str, Any]) -> None:
         super().__init__()
-        command, *arguments = options["command"]
-        transport = StdioTransport(command, arguments, env=options["env"], cwd=options["cwd"], keep_alive=False)
         self.client = Client(
-            transport,
+            transport(options),
             mode=options["mode"],
             sampling_handler=self.on_sampling,
             elicitation_handler=self.on_elicitation,

@@ -1,4 +1,5 @@
-"""The client of ``mcp`` 1.30, by ``ClientSession`` over ``stdio_client``, the way its documentation shows.
+"""The client of ``mcp`` 1.30, by ``ClientSession`` over ``stdio_client``, ``streamable_http_client`` or
+``sse_client``, the way its documentation shows.
 
 Facts, read in 1.30.0 and seen on the wire: ``initialize`` always offers 2025-11-25 and any of the four legacy
 revisions is accepted as the counter-offer, so the older three are reached only through a server restricted to them;
@@ -14,7 +15,9 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from mcp import ClientSession, McpError, StdioServerParameters, types
+from mcp.client.sse import sse_client
 from mcp.client.stdio import stdio_client
+from mcp.client.streamable_http import streamable_http_client
 from pydantic import AnyUrl
 
 from tests.interop.clients import battery
@@ -22,6 +25,16 @@ from tests.interop.clients import battery
 
 def wire(model: Any) -> dict[str, Any]:
     return model.model_dump(by_alias=True, mode="json", exclude_none=True)
+
+
+def streams(options: dict[str, Any]) -> Any:
+    """A context manager: what it yields begins with the stream to read and the one to write."""
+    if options["transport"] == "http":
+        return streamable_http_client(options["url"])
+    if options["transport"] == "sse":
+        return sse_client(options["url"])
+    command, *arguments = options["command"]
+    return stdio_client(StdioServerParameters(command=command, args=arguments, env=options["env"], cwd=options["cwd"]))
 
 
 class Mcp130(battery.Conversation):
@@ -124,10 +137,8 @@ class Mcp130(battery.Conversation):
 
 async def converse(options: dict[str, Any], observed: dict[str, Any]) -> None:
     conversation = Mcp130()
-    command, *arguments = options["command"]
-    parameters = StdioServerParameters(command=command, args=arguments, env=options["env"], cwd=options["cwd"])
     async with (
-        stdio_client(parameters) as (read, write),
+        streams(options) as (read, write, *_),
         ClientSession(
             read,
             write,

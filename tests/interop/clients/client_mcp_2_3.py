@@ -4,7 +4,8 @@ Facts, read in 2.3.0 and seen on the wire: ``mode="legacy"`` always offers 2025-
 legacy revisions as the counter-offer; ``mode="auto"`` sends ``server/discover`` first and falls back to
 ``initialize``; ``mode="2026-07-28"`` sends neither. So 2024-11-05, 2025-03-26 and 2025-06-18 are reached only through
 a server that is restricted to them. Progress callbacks of the legacy era each run in a task of their own, may come in
-any order and after the result. Cancelling the caller's scope sends ``notifications/cancelled``.
+any order and after the result. Cancelling the caller's scope sends ``notifications/cancelled``. A URL means Streamable
+HTTP; ``sse_client`` is the older HTTP+SSE.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 
 import anyio
 from mcp import Client, MCPError, types
+from mcp.client.sse import sse_client
 from mcp.client.stdio import StdioServerParameters
 
 from tests.interop.clients import battery
@@ -32,12 +34,20 @@ def wire(model: Any) -> dict[str, Any]:
     return model.model_dump(by_alias=True, mode="json", exclude_none=True)
 
 
+def target(options: dict[str, Any]) -> Any:
+    if options["transport"] == "http":
+        return options["url"]
+    if options["transport"] == "sse":
+        return sse_client(options["url"])
+    command, *arguments = options["command"]
+    return StdioServerParameters(command=command, args=arguments, env=options["env"], cwd=options["cwd"])
+
+
 class Mcp23(battery.Conversation):
     def __init__(self, options: dict[str, Any]) -> None:
         super().__init__()
-        command, *arguments = options["command"]
         self.client = Client(
-            StdioServerParameters(command=command, args=arguments, env=options["env"], cwd=options["cwd"]),
+            target(options),
             mode=options["mode"],
             sampling_callback=self.on_sampling,
             elicitation_callback=self.on_elicitation,

@@ -49,8 +49,9 @@ class McpCore(battery.Conversation):
     def __init__(self, options: dict[str, Any]) -> None:
         super().__init__()
         self.streams: list[tuple[Any, asyncio.Future[None]]] = []
+        over_pipes = options["transport"] == "stdio"
         self.client = Client(
-            options["command"],
+            options["command"] if over_pipes else options["url"],
             name="interop-mcpcore",
             revisions=None if options["mode"] == "auto" else options["mode"],
             timeout=battery.STEP_SECONDS,
@@ -58,7 +59,7 @@ class McpCore(battery.Conversation):
             elicitation=self.on_elicitation,
             roots=self.on_roots,
             log=self.on_log,
-            env=options["env"],
+            env=options["env"] if over_pipes else None,
             cwd=options["cwd"],
         )
 

@@ -1,11 +1,14 @@
-// The client of `@modelcontextprotocol/sdk` 1.32, by its `Client` over `StdioClientTransport`.
+// The client of `@modelcontextprotocol/sdk` 1.32, by its `Client` over stdio, Streamable HTTP or HTTP+SSE.
 //
 // Facts, read in 1.32.2 and seen on the wire: `connect` always offers 2025-11-25 and accepts 2025-06-18, 2025-03-26,
 // 2024-11-05 (and 2024-10-07) as the counter-offer, so the older three are reached only through a server restricted to
 // them; there is no modern era. Aborting the signal of a call sends `notifications/cancelled`. After `listTools` the client
-// checks structured results against the tool's output schema.
+// checks structured results against the tool's output schema. Over HTTP a session is ended by `terminateSession`, not by
+// `close`.
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
+import { SSEClientTransport } from "@modelcontextprotocol/sdk/client/sse.js";
 import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js";
+import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 import {
   CreateMessageRequestSchema,
   ElicitRequestSchema,
@@ -14,11 +17,16 @@ import {
 } from "@modelcontextprotocol/sdk/types.js";
 import { Conversation, ROOTS, SAMPLED, answerForm, main } from "./battery.mjs";
 
+function makeTransport({ transport, command: [command, ...args] = [], env, cwd, url }) {
+  if (transport === "http") return new StreamableHTTPClientTransport(new URL(url));
+  if (transport === "sse") return new SSEClientTransport(new URL(url));
+  return new StdioClientTransport({ command, args, env, cwd: cwd ?? undefined });
+}
+
 class TypeScriptV1 extends Conversation {
   constructor(options) {
     super();
-    const [command, ...args] = options.command;
-    this.transport = new StdioClientTransport({ command, args, env: options.env, cwd: options.cwd ?? undefined });
+    this.transport = makeTransport(options);
     this.client = new Client(
       { name: "interop-typescript-v1", version: "1" },
       { capabilities: { sampling: {}, elicitation: {}, roots: { listChanged: true } } },
@@ -37,13 +45,18 @@ class TypeScriptV1 extends Conversation {
 
   async connect() {
     // The protocol revision is not shown by the client; the transport is told when the handshake is done.
-    this.transport.setProtocolVersion = (revision) => (this.revision = revision);
+    const told = this.transport.setProtocolVersion?.bind(this.transport);
+    this.transport.setProtocolVersion = (revision) => {
+      this.revision = revision;
+      told?.(revision);
+    };
     await this.client.connect(this.transport);
     return this;
   }
 
-  close() {
-    return this.client.close();
+  async close() {
+    await this.transport.terminateSession?.();
+    await this.client.close();
   }
 
   facts() {

@@ -1,4 +1,4 @@
-// The client of `@modelcontextprotocol/client` 2.4, by its `Client` over `StdioClientTransport`.
+// The client of `@modelcontextprotocol/client` 2.4, by its `Client` over stdio, Streamable HTTP or HTTP+SSE.
 //
 // Facts, read in 2.4.0 and seen on the wire: without options it speaks legacy only and offers the first legacy revision of
 // `supportedProtocolVersions` (2025-11-25 by default), so every legacy revision can be offered, and counter-offers within
@@ -7,7 +7,7 @@
 // without a fallback. The list methods walk all pages by themselves. Logs of the modern era need the level in `_meta`.
 //
 // Modes: "legacy", "auto", "2026-07-28", and "offer:<revision>" for a legacy client that offers exactly that revision.
-import { Client, ProtocolError } from "@modelcontextprotocol/client";
+import { Client, ProtocolError, SSEClientTransport, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
 import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
 import { Conversation, LOG_LEVEL, ROOTS, SAMPLED, answerForm, main } from "./battery.mjs";
 
@@ -17,11 +17,16 @@ function negotiation(mode) {
   return { versionNegotiation: { mode: { pin: mode } } };
 }
 
+function makeTransport({ transport, command: [command, ...args] = [], env, cwd, url }) {
+  if (transport === "http") return new StreamableHTTPClientTransport(new URL(url));
+  if (transport === "sse") return new SSEClientTransport(new URL(url));
+  return new StdioClientTransport({ command, args, env, cwd: cwd ?? undefined });
+}
+
 class TypeScriptV2 extends Conversation {
   constructor(options) {
     super();
-    const [command, ...args] = options.command;
-    this.transport = new StdioClientTransport({ command, args, env: options.env, cwd: options.cwd ?? undefined });
+    this.transport = makeTransport(options);
     this.client = new Client(
       { name: "interop-typescript-v2", version: "1" },
       { capabilities: { sampling: {}, elicitation: {}, roots: { listChanged: true } }, ...negotiation(options.mode) },
@@ -44,8 +49,9 @@ class TypeScriptV2 extends Conversation {
     return this;
   }
 
-  close() {
-    return this.client.close();
+  async close() {
+    await this.transport.terminateSession?.();
+    await this.client.close();
   }
 
   facts() {

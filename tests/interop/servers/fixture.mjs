@@ -1,6 +1,8 @@
-// What the two TypeScript servers of the peers share: the fixtures' constants, and work that can be cancelled and counted.
+// What the two TypeScript servers of the peers share: the fixtures' constants, the transport they are started with, and work
+// that can be cancelled and counted.
 //
 // The names and texts are those of the official fixture contract, as in fixture.py. No package is imported.
+import { createServer } from "node:http";
 
 export const PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8DwHwAFBQIAX8jx0gAAAABJRU5ErkJggg==";
 export const WAV = "UklGRiYAAABXQVZFZm10IBAAAAABAAEAQB8AAAB9AAACABAAZGF0YQIAAAA=";
@@ -27,6 +29,31 @@ export const answered = (result) =>
   text(`User response: action=${result.action}, content=${JSON.stringify(result.content ?? null)}`);
 export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 export const userSays = (content) => ({ role: "user", content });
+
+/** ["stdio", 0] without arguments, else "http" (Streamable HTTP at /mcp) or "sse" (HTTP+SSE at /sse) and a port. */
+export function chosenTransport() {
+  const [kind = "stdio", port = "0"] = process.argv.slice(2);
+  return [kind, Number(port)];
+}
+
+/** Serves `handle(request, response)` at one path of this machine's port; other paths are 404. */
+export function listen(port, paths, handle) {
+  createServer((request, response) => {
+    const { pathname } = new URL(request.url, "http://localhost");
+    if (!paths.includes(pathname)) return response.writeHead(404).end();
+    handle(request, response).catch((error) => {
+      console.error(error);
+      response.writeHead(500).end();
+    });
+  }).listen(port, "127.0.0.1");
+}
+
+/** The body of a request, which must be JSON. */
+export async function readJson(request) {
+  const pieces = [];
+  for await (const piece of request) pieces.push(piece);
+  return JSON.parse(Buffer.concat(pieces).toString());
+}
 
 export const steps = new Map();
 

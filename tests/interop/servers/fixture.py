@@ -1,5 +1,5 @@
-"""What the three Python servers of the peers share: the fixtures' constants, and work that can be cancelled and
-counted.
+"""What the three Python servers of the peers share: the fixtures' constants, the transport they are started with, and
+work that can be cancelled and counted.
 
 The names and texts are those of the official fixture contract, so that one battery fits every server. Standard library
 only, because this file runs in the environment of each peer.
@@ -8,6 +8,7 @@ only, because this file runs in the environment of each peer.
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections import Counter
 
 PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8DwHwAFBQIAX8jx0gAAAABJRU5ErkJggg=="
@@ -30,6 +31,14 @@ MIXED = {
 }
 
 steps: Counter[str] = Counter()
+
+
+def transport() -> tuple[str, int]:
+    """``("stdio", 0)`` without arguments, else "http" (Streamable HTTP at /mcp) or "sse" (HTTP+SSE at /sse) and a
+    port."""
+    if len(sys.argv) < 2:
+        return "stdio", 0
+    return sys.argv[1], int(sys.argv[2])
 
 
 def template_text(identifier: str) -> str:

@@ -214,4 +214,8 @@ async def complete(ref: Any, argument: Any, context: Any) -> Any:
 
 
 if __name__ == "__main__":
-    server.run("stdio", show_banner=False)
+    kind, port = fixture.transport()
+    if kind == "stdio":
+        server.run("stdio", show_banner=False)
+    else:
+        server.run(kind, port=port, show_banner=False)

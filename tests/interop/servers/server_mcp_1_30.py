@@ -224,4 +224,5 @@ async def complete(ref: Any, argument: Any, context: Any) -> types.Completion | 
 
 
 if __name__ == "__main__":
-    server.run("stdio")
+    kind, server.settings.port = fixture.transport()
+    server.run({"stdio": "stdio", "sse": "sse"}.get(kind, "streamable-http"))

@@ -5,7 +5,8 @@ legacy side grants each of the four legacy revisions that a client asks for. ``c
 only; a tool parameter ``Annotated[..., Resolve(...)]`` asks in both. A returned ``InputRequiredResult`` works in the
 modern era only (-32603 before). The high-level API declares neither ``logging`` nor ``resources.subscribe`` for
 legacy connections, yet it sends log messages there unasked. ``ctx.notify_*`` reaches listen streams,
-``ctx.session.send_*`` legacy sessions.
+``ctx.session.send_*`` legacy sessions. Over Streamable HTTP the header of each request decides the era, and a legacy
+client gets a session.
 """
 
 from __future__ import annotations
@@ -247,4 +248,10 @@ async def complete(ref: Any, argument: Any, context: Any) -> types.Completion | 
 
 
 if __name__ == "__main__":
-    server.run("stdio")
+    kind, port = fixture.transport()
+    if kind == "stdio":
+        server.run("stdio")
+    elif kind == "sse":
+        server.run("sse", port=port)
+    else:
+        server.run("streamable-http", port=port)

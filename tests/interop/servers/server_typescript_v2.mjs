@@ -4,8 +4,20 @@
 // Facts, read in 2.4.0 and seen on the wire: `serveStdio` serves both eras, the opening request decides for the connection
 // (a plain `StdioServerTransport` would be legacy only). `initialize` grants every legacy revision that is asked for. A tool
 // asks by returning `inputRequired(...)`; in the legacy era the SDK turns that into requests to the client. Modern changes
-// reach `subscriptions/listen` streams through the same `send*ListChanged` and `sendResourceUpdated`.
-import { McpServer, ResourceTemplate, completable, inputRequired, inputResponse } from "@modelcontextprotocol/server";
+// reach `subscriptions/listen` streams through the same `send*ListChanged` and `sendResourceUpdated`, over stdio; over HTTP
+// the server object lives for one request and changes are published on the handler. `createMcpHandler` alone serves legacy
+// clients without sessions, which can neither be asked nor told anything: here they are led to a transport with sessions.
+import { randomUUID } from "node:crypto";
+import { NodeStreamableHTTPServerTransport, toNodeHandler, toWebRequest } from "@modelcontextprotocol/node";
+import {
+  McpServer,
+  ResourceTemplate,
+  completable,
+  createMcpHandler,
+  inputRequired,
+  inputResponse,
+  isLegacyRequest,
+} from "@modelcontextprotocol/server";
 import { serveStdio } from "@modelcontextprotocol/server/stdio";
 import { z } from "zod";
 import * as fixture from "./fixture.mjs";
@@ -19,7 +31,7 @@ async function ask(ctx, key, question, finish) {
   return finish(ctx.mcpReq.inputResponses[key]);
 }
 
-function registerTools(server, subscribed) {
+function registerTools(server, subscribed, notify) {
   const tool = (name, description, shape, handler, more = {}) =>
     server.registerTool(name, { description, inputSchema: z.object(shape), ...more }, handler);
 
@@ -82,15 +94,15 @@ function registerTools(server, subscribed) {
     { outputSchema: z.object({ temperature: z.number(), conditions: z.string() }) },
   );
   tool("test_trigger_tool_change", "Changes the list of tools.", {}, () => {
-    server.sendToolListChanged();
+    notify.toolsChanged();
     return text("changed");
   });
   tool("test_trigger_prompt_change", "Changes the list of prompts.", {}, () => {
-    server.sendPromptListChanged();
+    notify.promptsChanged();
     return text("changed");
   });
   tool("test_trigger_resource_update", "Updates a resource.", { uri: z.string() }, async ({ uri }, ctx) => {
-    if (ctx.mcpReq.envelope || subscribed.has(uri)) await server.server.sendResourceUpdated({ uri });
+    if (ctx.mcpReq.envelope || subscribed.has(uri)) await notify.resourceUpdated(uri);
     return text("updated");
   });
 }
@@ -132,7 +144,14 @@ function registerPrompts(server) {
   );
 }
 
-serveStdio(() => {
+/** Tells of changes on the one connection that this server object has. */
+const onConnection = (server) => ({
+  toolsChanged: () => server.sendToolListChanged(),
+  promptsChanged: () => server.sendPromptListChanged(),
+  resourceUpdated: (uri) => server.server.sendResourceUpdated({ uri }),
+});
+
+function makeServer(notify) {
   const subscribed = new Set();
   const server = new McpServer(
     { name: "interop-typescript-v2", version: "2.4" },
@@ -141,8 +160,38 @@ serveStdio(() => {
       instructions: "A peer for interoperability tests.",
     },
   );
-  registerTools(server, subscribed);
+  registerTools(server, subscribed, notify ?? onConnection(server));
   registerResources(server, subscribed);
   registerPrompts(server);
   return server;
-});
+}
+
+async function serveSession(sessions, request, response, body) {
+  const id = request.headers["mcp-session-id"];
+  let transport = sessions.get(id);
+  if (!transport && id) return response.writeHead(404).end();
+  if (!transport) {
+    transport = new NodeStreamableHTTPServerTransport({
+      sessionIdGenerator: randomUUID,
+      onsessioninitialized: (created) => sessions.set(created, transport),
+      onsessionclosed: (closed) => sessions.delete(closed),
+    });
+    await makeServer().connect(transport);
+  }
+  await transport.handleRequest(request, response, body);
+}
+
+function serveStreamableHttp(port) {
+  const sessions = new Map();
+  const handler = createMcpHandler(() => makeServer(handler.notify), { legacy: "reject" });
+  const serveModern = toNodeHandler(handler);
+  fixture.listen(port, ["/mcp"], async (request, response) => {
+    const body = request.method === "POST" ? await fixture.readJson(request) : undefined;
+    const legacy = await isLegacyRequest(await toWebRequest(request, body), body);
+    return legacy ? serveSession(sessions, request, response, body) : serveModern(request, response, body);
+  });
+}
+
+const [kind, port] = fixture.chosenTransport();
+if (kind === "stdio") serveStdio(() => makeServer());
+else serveStreamableHttp(port);
