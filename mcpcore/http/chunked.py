@@ -1,0 +1,111 @@
+"""The chunked transfer coding, decoded strictly: any cut, linear time, bounded beside the data itself.
+
+A size is 1 to 16 hexadecimal digits, nothing before and after it but an extension. Extensions and trailers are dropped,
+and counted: one body may bring 8 KiB of them. Everything else is ``Malformed`` (400), as soon as it is seen.
+
+Specification: RFC 9112 section 7.1.
+"""
+
+from __future__ import annotations
+
+import re
+
+from mcpcore.http.messages import Malformed
+from mcpcore.http.received import Received
+
+__all__ = ["ChunkedDecoder"]
+
+_EXTRA_BYTES = 8 * 1024
+_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})(;[\t -~\x80-\xff]*)?\r\n")
+_SIZE_BEGUN = re.compile(rb"[0-9A-Fa-f]{0,16}|[0-9A-Fa-f]{1,16}(;[\t -~\x80-\xff]*)?\r?")
+_TRAILER = re.compile(rb"[-!#$%&'*+.^_`|~0-9A-Za-z]+:[\t -~\x80-\xff]*\r\n")
+_TRAILER_BEGUN = re.compile(rb"([-!#$%&'*+.^_`|~0-9A-Za-z]+(:[\t -~\x80-\xff]*\r?)?)?|\r")
+
+_SIZES, _DATA, _DATA_END, _TRAILERS = range(4)
+
+
+class ChunkedDecoder:
+    """The body of one message. ``ended`` turns true once its last chunk and its trailers were read."""
+
+    __slots__ = ("_extra", "_left", "_state", "_total", "ended")
+
+    def __init__(self) -> None:
+        self.ended = False
+        self._state = _SIZES
+        self._left = 0  # bytes of the chunk that have not come
+        self._total = 0  # sizes of all chunks so far
+        self._extra = _EXTRA_BYTES
+
+    def decode(self, received: Received, limit: int | None = None) -> bytes:
+        """The data that has come since, possibly none; it is taken out of ``received``.
+
+        Raises ``Malformed``: 400, or 413 once the sizes of the chunks add up to more than ``limit``.
+        """
+        pieces: list[bytes] = []
+        while not self.ended:
+            if self._state == _DATA:
+                if not (piece := received.take(self._left)):
+                    break
+                pieces.append(piece)
+                self._left -= len(piece)
+                if self._left:
+                    break
+                self._state = _DATA_END
+            elif self._state == _DATA_END:
+                if not self._end_of_data(received):
+                    break
+            elif self._state == _SIZES:
+                if not self._size(received, limit):
+                    break
+            elif not self._trailer(received):
+                break
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def _size(self, received: Received, limit: int | None) -> bool:
+        match = _SIZE.match(received.data, received.start)
+        if match is None:
+            self._await(_SIZE_BEGUN, received, "a chunk has no proper size")
+            return False
+        size = int(match[1], 16)
+        if match[2]:
+            self._count(len(match[2]))
+        received.skip(match.end())
+        self._left = size
+        self._total += size
+        if limit is not None and self._total > limit:
+            raise Malformed(413, f"the body is longer than {limit} bytes")
+        self._state = _DATA if size else _TRAILERS
+        return True
+
+    def _end_of_data(self, received: Received) -> bool:
+        found = received.data[received.start : received.start + 2]
+        if found == b"\r\n":
+            received.skip(received.start + 2)
+            self._state = _SIZES
+            return True
+        if found not in (b"", b"\r"):
+            raise Malformed(400, "a chunk is longer than its size says")
+        return False
+
+    def _trailer(self, received: Received) -> bool:
+        if received.data.startswith(b"\r\n", received.start):
+            received.skip(received.start + 2)
+            self.ended = True
+            return True
+        match = _TRAILER.match(received.data, received.start)
+        if match is None:
+            self._await(_TRAILER_BEGUN, received, "a trailer of a chunked body is no header field")
+            return False
+        self._count(match.end() - match.start())
+        received.skip(match.end())
+        return True
+
+    def _await(self, begun: re.Pattern[bytes], received: Received, complaint: str) -> None:
+        """The line is not whole: it may become so, and is not too long yet."""
+        if len(received) > self._extra or not begun.fullmatch(received.data, received.start):
+            raise Malformed(400, complaint)
+
+    def _count(self, extra: int) -> None:
+        self._extra -= extra
+        if self._extra < 0:
+            raise Malformed(400, f"a chunked body brings more than {_EXTRA_BYTES} bytes of extensions and trailers")

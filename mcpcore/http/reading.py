@@ -1,0 +1,280 @@
+"""HTTP/1.1 read in both roles: bytes in any cut become heads and bodies, or ``Malformed``. Nothing is written here.
+
+A head goes to the fast path first (head.py); what that declines goes to h11 (h1.py). Bodies are counted here, or
+unchunked (chunked.py). After ``Malformed`` nothing more can be read: every later call raises the same again.
+"""
+
+from __future__ import annotations
+
+from mcpcore.core.limits import Limits
+from mcpcore.http.chunked import ChunkedDecoder
+from mcpcore.http.h1 import CheckedDecoder, read_request_head, read_response_head
+from mcpcore.http.head import parse_request_head, parse_response_head
+from mcpcore.http.messages import Malformed, RequestHead, ResponseHead
+from mcpcore.http.received import MAX_TARGET, Received
+
+__all__ = ["RequestReader", "ResponseReader"]
+
+_EMPTY_LINE = 4  # CRLF CRLF: the end of the last line, and the empty one
+_NO_CONTENT = frozenset({204, 304})
+
+
+class RequestReader:
+    """The requests of one connection, one after the other: head, body, head, body. Feed it whenever bytes come.
+
+    ``fast=False`` has every head and every chunked body read by h11.
+    """
+
+    __slots__ = ("_body", "_decoded", "_failed", "_fast", "_limits", "_received", "_skipped")
+
+    def __init__(self, limits: Limits, *, fast: bool = True) -> None:
+        self._limits = limits
+        self._fast = fast
+        self._received = Received()
+        self._failed: Malformed | None = None
+        self._skipped = False  # one empty line before this request
+        self._body: int | ChunkedDecoder | CheckedDecoder | None = None
+        self._decoded = bytearray()
+
+    @property
+    def buffered(self) -> int:
+        """Bytes that are held: received, and decoded of a body that is not complete."""
+        return len(self._received) + len(self._decoded)
+
+    @property
+    def started(self) -> bool:
+        """Bytes of a request have come whose head is not complete, or was not asked for yet."""
+        return self._body is None and len(self._received) > 0
+
+    @property
+    def ended(self) -> bool:
+        """The input ended between two requests, and all were handed out."""
+        return self._received.eof and self._body is None and not len(self._received) and self._failed is None
+
+    def feed(self, data: bytes) -> None:
+        """Bytes as they came."""
+        self._received.feed(data)
+
+    def feed_eof(self) -> None:
+        """The client sends nothing more."""
+        self._received.eof = True
+
+    def next_head(self) -> RequestHead | None:
+        """The next request's head. None: more bytes are needed, or the input ended (``ended``).
+
+        Call it again when the body was read. Raises ``Malformed``: 400, 414, 431, 501 or 505.
+        """
+        if self._failed is not None:
+            raise self._failed
+        if self._body is not None:
+            raise RuntimeError("the body of the request before was not read: call read_body() until it is there")
+        try:
+            return self._next_head()
+        except Malformed as malformed:
+            raise self._fail(malformed) from None
+
+    def read_body(self, limit: int) -> bytes | None:
+        """The whole body of the request whose head came last, at most ``limit`` bytes. None: more bytes are needed.
+
+        Raises ``Malformed``: 413 as soon as it is known to be longer, 400 for bad chunks or an end of input inside.
+        """
+        if self._failed is not None:
+            raise self._failed
+        if self._body is None:
+            return b""
+        try:
+            return self._counted(self._body, limit) if isinstance(self._body, int) else self._decode(self._body, limit)
+        except Malformed as malformed:
+            raise self._fail(malformed) from None
+
+    def _next_head(self) -> RequestHead | None:
+        received, limits = self._received, self._limits
+        if len(received) and received.data[received.start] == 0x0D and not self._empty_line():
+            return None
+        end = received.find_head(limits.max_head_bytes)
+        if end < 0:
+            if received.eof and len(received):
+                raise Malformed(400, "the input ended inside a request head")
+            return None
+        data, start = received.data, received.start
+        head = parse_request_head(data, start, end) if self._fast else None
+        if head is None:
+            head = read_request_head(bytes(data[start : end + _EMPTY_LINE]), limits)
+        elif len(head.headers) > limits.max_headers:
+            raise Malformed(431, f"the head has {len(head.headers)} header fields; at most {limits.max_headers}")
+        elif len(head.target) > MAX_TARGET:
+            raise Malformed(414, f"the request target is longer than {MAX_TARGET} bytes")
+        received.skip(end + _EMPTY_LINE)
+        self._skipped = False
+        if head.content_length:
+            self._body = head.content_length
+        elif head.chunked:
+            self._body = ChunkedDecoder() if self._fast else CheckedDecoder()
+        return head
+
+    def _empty_line(self) -> bool:
+        """Passes over one empty line before a request (RFC 9112 section 2.2). False: it may become one."""
+        received = self._received
+        if self._skipped:
+            return True  # the second one is no beginning of a request
+        if received.data.startswith(b"\r\n", received.start):
+            received.skip(received.start + 2)
+            self._skipped = True
+            return True
+        return len(received) > 1 or received.eof
+
+    def _counted(self, length: int, limit: int) -> bytes | None:
+        if length > limit:
+            raise Malformed(413, f"the body has {length} bytes; at most {limit} are read")
+        if len(self._received) < length:
+            if self._received.eof:
+                raise Malformed(400, "the input ended inside a request body")
+            return None
+        self._body = None
+        return self._received.take(length)
+
+    def _decode(self, decoder: ChunkedDecoder | CheckedDecoder, limit: int) -> bytes | None:
+        self._decoded += decoder.decode(self._received, limit)
+        if decoder.ended:
+            body, self._body, self._decoded = bytes(self._decoded), None, bytearray()
+            return body
+        if self._received.eof:
+            raise Malformed(400, "the input ended inside a request body")
+        return None
+
+    def _fail(self, malformed: Malformed) -> Malformed:
+        self._failed = malformed
+        self._decoded = bytearray()
+        self._received.clear()
+        return malformed
+
+
+class ResponseReader:
+    """The responses of one connection, in the order of their requests. Interim ones (1xx) are passed over.
+
+    Say which method was asked for with ``expect`` before each response. ``fast=False``: as for requests.
+    """
+
+    __slots__ = ("_failed", "_fast", "_left", "_limits", "_method", "_received")
+
+    def __init__(self, limits: Limits, *, fast: bool = True) -> None:
+        self._limits = limits
+        self._fast = fast
+        self._received = Received()
+        self._failed: Malformed | None = None
+        self._method = "GET"
+        self._left: int | ChunkedDecoder | CheckedDecoder | None = 0  # of the body; None: until the input ends
+
+    @property
+    def buffered(self) -> int:
+        """Bytes that are held."""
+        return len(self._received)
+
+    @property
+    def started(self) -> bool:
+        """Bytes of a response have come whose head is not complete, or was not asked for yet."""
+        return self._left == 0 and len(self._received) > 0
+
+    @property
+    def ended(self) -> bool:
+        """The input ended between two responses, and all were handed out."""
+        return self._received.eof and self._left == 0 and not len(self._received) and self._failed is None
+
+    def expect(self, method: str) -> None:
+        """The next response answers a request with this method."""
+        self._method = method
+
+    def feed(self, data: bytes) -> None:
+        """Bytes as they came."""
+        self._received.feed(data)
+
+    def feed_eof(self) -> None:
+        """The server sends nothing more."""
+        self._received.eof = True
+
+    def next_head(self) -> ResponseHead | None:
+        """The next final response's head. None: more bytes are needed, or the input ended (``ended``).
+
+        Call it again when ``read_some`` said None. Raises ``Malformed``.
+        """
+        if self._failed is not None:
+            raise self._failed
+        if self._left != 0:
+            raise RuntimeError("the body of the response before was not read: call read_some() until it says None")
+        try:
+            head = self._next_head()
+        except Malformed as malformed:
+            raise self._fail(malformed) from None
+        if head is not None:
+            self._left = self._framing(head)
+        return head
+
+    def read_some(self) -> bytes | None:
+        """The bytes of the body that have come since; b"" where none have. None: the body is complete.
+
+        Raises ``Malformed`` where the input ended before the body did, or its chunks are bad.
+        """
+        if self._failed is not None:
+            raise self._failed
+        left = self._left
+        if left == 0:
+            return None
+        try:
+            data = self._some(left)
+        except Malformed as malformed:
+            raise self._fail(malformed) from None
+        if not data and self._received.eof:
+            if left is not None:
+                raise self._fail(Malformed(400, "the connection ended inside the body of the response"))
+            self._left = 0
+            return None
+        return data
+
+    def _next_head(self) -> ResponseHead | None:
+        received, limits = self._received, self._limits
+        while True:
+            end = received.find_head(limits.max_head_bytes)
+            if end < 0:
+                if received.eof and len(received):
+                    raise Malformed(400, "the connection ended inside the head of a response")
+                return None
+            data, start = received.data, received.start
+            head = parse_response_head(data, start, end) if self._fast else None
+            if head is None:
+                head = read_response_head(bytes(data[start : end + _EMPTY_LINE]), limits)
+            elif len(head.headers) > limits.max_headers:
+                raise Malformed(431, f"the head has {len(head.headers)} header fields; at most {limits.max_headers}")
+            received.skip(end + _EMPTY_LINE)
+            if head is not None:
+                return head
+
+    def _framing(self, head: ResponseHead) -> int | ChunkedDecoder | CheckedDecoder | None:
+        """RFC 9112 section 6.3."""
+        if head.status in _NO_CONTENT or self._method == "HEAD":
+            return 0
+        if self._method == "CONNECT" and 200 <= head.status < 300:
+            return 0
+        if head.chunked:
+            return ChunkedDecoder() if self._fast else CheckedDecoder()
+        if head.content_length is None:
+            head.keep_alive = False
+        return head.content_length
+
+    def _some(self, left: int | ChunkedDecoder | CheckedDecoder | None) -> bytes | None:
+        received = self._received
+        if left is None:
+            return received.take(len(received))
+        if isinstance(left, int):
+            data = received.take(left)
+            self._left = left - len(data)
+            return data
+        data = left.decode(received)
+        if left.ended:
+            self._left = 0
+            return data or None
+        return data
+
+    def _fail(self, malformed: Malformed) -> Malformed:
+        self._failed = malformed
+        self._received.clear()
+        return malformed
