@@ -14,6 +14,7 @@ __all__ = [
     "Closed",
     "ConnectFailed",
     "ConnectionLost",
+    "HttpError",
     "InvalidResult",
     "McpError",
     "MissingCapability",
@@ -23,6 +24,7 @@ __all__ = [
     "RpcError",
     "ToolError",
     "TransportError",
+    "Unauthorized",
     "UnsupportedRevision",
     "UsageError",
 ]
@@ -115,6 +117,50 @@ class ConnectFailed(TransportError):
 
 class ConnectionLost(TransportError):
     """The peer went away while calls were pending; each of them fails with this."""
+
+
+class HttpError(TransportError):
+    """The server answered a request with an HTTP status, or a kind of body, that is no answer to it.
+
+    ``status`` is the HTTP status, ``body`` the beginning of the body where that is text, ``retry_after`` the seconds
+    after which the server wants to be asked again, ``None`` where it did not say.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int = 0,
+        body: str = "",
+        retry_after: float | None = None,
+        endpoint: str = "",
+        stderr: str = "",
+    ) -> None:
+        super().__init__(message, endpoint=endpoint, stderr=stderr)
+        self.status = status
+        self.body = body
+        self.retry_after = retry_after
+
+
+class Unauthorized(HttpError):
+    """The server wants other credentials (401), or these may not do this (403).
+
+    ``www_authenticate`` is what it says about that, "" where it says nothing.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int = 401,
+        body: str = "",
+        retry_after: float | None = None,
+        www_authenticate: str = "",
+        endpoint: str = "",
+        stderr: str = "",
+    ) -> None:
+        super().__init__(message, status=status, body=body, retry_after=retry_after, endpoint=endpoint, stderr=stderr)
+        self.www_authenticate = www_authenticate
 
 
 class CallTimeout(TransportError):
