@@ -4,12 +4,13 @@ No bytes of SSE here, no connection, no clock. A `Sink` is whatever writes the e
 
 Each event is handed to one connection, in order, without a gap. What a connection has not taken stays here; what was
 handed over stays too, until its client says with ``Last-Event-ID`` that it has it, since what was written to a socket
-may never have arrived. When room is needed, the finished streams that were handed over to their end give way first, then
-the oldest events. A position from which something is missing is not resumable any more: a gap is never hidden.
+may never have arrived. When room is needed, what was handed over on streams that are still connected or came to their
+end gives way first; then what somebody has yet to fetch; the oldest first. A position after which something is missing
+is not resumable any more: a gap is never hidden.
 
 An event id is ``<session tag>-<stream>-<number>`` in base 36. Plain counters are enough: an id is only ever looked up
-in the log of the session that the request named and was entitled to, so guessing one shows nothing but one's own events.
-The tag only makes an id of another session unknown here, where it would otherwise be some position of ours.
+in the log of the session that the request named and was entitled to, so guessing one shows only one's own events. The
+tag only makes an id of another session unknown here, where it would otherwise be some position of ours.
 
 Specification: ``2025-11-25/basic/transports``, "Resumability and Redelivery".
 """
@@ -50,70 +51,62 @@ class Sink(Protocol):
 class EventBudget:
     """The bytes that all logs of a server keep together: never above ``limit``, with `EVENT_COST` for each event.
 
-    Finished streams that were handed over go first, whosever they are. After them a log that holds more than its share
-    pays for itself, so that a noisy session does not cost the quiet ones their events; else the log to which nothing
-    was added for longest.
+    What was handed over gives way before what waits. In both cases a log that holds more than its share pays for
+    itself, so that a noisy session does not cost the quiet ones their events; else the log to which nothing was added
+    for longest.
     """
 
-    __slots__ = ("_logs", "_spent", "limit", "used")
+    __slots__ = ("_handed", "_sharing", "_waiting", "limit", "used")
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.used = 0
-        self._logs: OrderedDict[EventLog, None] = OrderedDict()  # those with events of streams that are not spent
-        self._spent: OrderedDict[StreamLog, None] = OrderedDict()
+        self._sharing = 0  # logs that keep something
+        self._handed: OrderedDict[EventLog, None] = OrderedDict()  # logs that keep such events, the quietest first
+        self._waiting: OrderedDict[EventLog, None] = OrderedDict()
 
     def _make_room(self, log: EventLog) -> None:
-        if self._spent:
-            stream = next(iter(self._spent))
-            stream._log._forget(stream)
-            return
-        above_its_share = log._bytes * len(self._logs) > self.limit
-        pays = log if above_its_share and log._order else next(iter(self._logs))
+        logs = self._handed or self._waiting
+        above_its_share = log.size * self._sharing > self.limit
+        pays = log if above_its_share and log in logs else next(iter(logs))
         pays._drop_oldest()
 
 
 class EventLog:
     """The events of one session. ``session_id`` gives its event ids their tag, from which it cannot be told.
 
-    Never above ``limits.session_events`` and ``limits.session_event_bytes`` (frames, and `EVENT_COST` for each).
+    ``events`` are kept, of ``size`` bytes (frames, and `EVENT_COST` for each): never above ``limits.session_events``
+    and ``limits.session_event_bytes``.
     """
 
     __slots__ = (
         "_budget",
-        "_bytes",
-        "_count",
+        "_handed",
         "_limits",
         "_opened",
-        "_order",
         "_seq",
-        "_spent",
         "_standing",
         "_streams",
         "_tag",
+        "_waiting",
         "closed",
+        "events",
+        "size",
     )
 
     def __init__(self, limits: Limits, budget: EventBudget, session_id: str) -> None:
         self.closed = False
+        self.events = self.size = 0
         self._limits = limits
         self._budget = budget
         self._tag = _base36(int.from_bytes(blake2b(session_id.encode(), digest_size=3).digest(), "big"))
-        self._bytes = self._count = self._opened = self._seq = 0
+        self._opened = self._seq = 0
         self._streams: dict[str, StreamLog] = {}  # those that run or of which something is kept
         self._standing: StreamLog | None = None
-        self._order: OrderedDict[int, StreamLog] = OrderedDict()  # one entry an event, but for spent streams
-        self._spent: OrderedDict[StreamLog, None] = OrderedDict()  # finished and handed over, kept in case it got lost
-
-    @property
-    def events(self) -> int:
-        """How many events are kept."""
-        return self._count
-
-    @property
-    def size(self) -> int:
-        """The size of what is kept, with `EVENT_COST` for each event."""
-        return self._bytes
+        # Every event kept stands in one of these with its place in the session: it was handed over and its connection
+        # is there or got everything; or somebody is expected to fetch it.
+        self._handed: OrderedDict[int, StreamLog] = OrderedDict()
+        self._waiting: OrderedDict[int, StreamLog] = OrderedDict()
 
     @property
     def standing(self) -> StreamLog:
@@ -164,7 +157,7 @@ class EventLog:
         for stream in streams:
             stream._end("closed")
         for stream in streams:
-            self._forget(stream)
+            stream._drop_to(stream._last)
 
     # -- called by the streams ---------------------------------------------------------------------------------------
 
@@ -174,8 +167,8 @@ class EventLog:
         cost = len(frame) + EVENT_COST
         fits = limits.session_events and cost <= limits.session_event_bytes and cost <= budget.limit
         if fits and not stream._broken and not self.closed:
-            while self._count >= limits.session_events or self._bytes + cost > limits.session_event_bytes:
-                self._make_room()
+            while self.events >= limits.session_events or self.size + cost > limits.session_event_bytes:
+                self._drop_oldest()
             while budget.used + cost > budget.limit:
                 budget._make_room(self)
         if not fits or stream._broken or self.closed:  # asked again: it may be its own past that gave way
@@ -183,46 +176,37 @@ class EventLog:
             return
         self._seq += 1
         stream._kept[number] = (self._seq, frame)
-        self._order[self._seq] = stream
-        self._count += 1
-        self._bytes += cost
+        budget._sharing += not self.events
         budget.used += cost
-        budget._logs[self] = None
-        budget._logs.move_to_end(self)
+        self.events += 1
+        self.size += cost
+        self._enlist(self._seq, stream, handed=number <= stream._cursor)
 
     def _release(self, seq: int, frame: bytes) -> None:
         """One event is no longer kept."""
-        self._count -= 1
-        self._bytes -= len(frame) + EVENT_COST
-        self._budget.used -= len(frame) + EVENT_COST
-        self._unlist(seq)
+        cost = len(frame) + EVENT_COST
+        self.size -= cost
+        self.events -= 1
+        self._budget.used -= cost
+        self._budget._sharing -= not self.events
+        self._strike(seq)
 
-    def _unlist(self, seq: int) -> None:
-        if self._order.pop(seq, None) is not None and not self._order:
-            self._budget._logs.pop(self, None)
-
-    def _spend(self, stream: StreamLog) -> None:
-        """A finished stream was handed over to its end: it is the next to give way, after those before it."""
-        for seq, _ in stream._kept.values():
-            self._unlist(seq)
-        for spent in (self._spent, self._budget._spent):
-            spent[stream] = None
-            spent.move_to_end(stream)
-
-    def _forget(self, stream: StreamLog) -> None:
-        self._streams.pop(stream.key, None)
-        self._spent.pop(stream, None)
-        self._budget._spent.pop(stream, None)
-        stream._drop_to(stream._last)
-
-    def _make_room(self) -> None:
-        if self._spent:
-            self._forget(next(iter(self._spent)))
+    def _enlist(self, seq: int, stream: StreamLog, *, handed: bool) -> None:
+        if handed:
+            own, logs = self._handed, self._budget._handed
         else:
-            self._drop_oldest()
+            own, logs = self._waiting, self._budget._waiting
+        own[seq] = stream
+        logs[self] = None
+        logs.move_to_end(self)
+
+    def _strike(self, seq: int) -> None:
+        for own, logs in ((self._handed, self._budget._handed), (self._waiting, self._budget._waiting)):
+            if own.pop(seq, None) is not None and not own:
+                del logs[self]
 
     def _drop_oldest(self) -> None:
-        stream = next(iter(self._order.values()))
+        stream = next(iter((self._handed or self._waiting).values()))
         stream._drop_to(stream._dropped + 1)
 
 
@@ -298,7 +282,7 @@ class StreamLog:
         self.finished = True
         if self._ready:
             self._end("finished")
-        self._settle()
+        self._tidy()
 
     def attach(self, sink: Sink) -> None:
         """Hand to ``sink`` what no connection got yet, at once, and then what comes. Who was attached is replaced."""
@@ -307,23 +291,22 @@ class StreamLog:
     def detach(self, sink: Sink) -> None:
         """The connection is gone. Nothing happens if the stream is attached to another one by now."""
         if self._sink is sink:
-            self._sink = None
-            self._ready = False
+            self._leave(complete=False)
 
     def drained(self, sink: Sink) -> None:
         """The connection takes more, after `Sink.event` gave False."""
         while self._sink is sink and self._cursor < self._last:
             number = self._cursor = self._cursor + 1
             self._given = max(self._given, number)
-            if not sink.event(self._prefix + _base36(number), self._kept[number][1]):
-                break
-        else:
-            if self._sink is sink:
-                self._ready = True
-                if self.finished:
-                    self._end("finished")
-        if self.finished:
-            self._settle()
+            seq, frame = self._kept[number]
+            self._log._strike(seq)
+            self._log._enlist(seq, self, handed=True)
+            if not sink.event(self._prefix + _base36(number), frame):
+                return
+        if self._sink is sink:
+            self._ready = True
+            if self.finished:
+                self._end("finished")
 
     # -- how it goes on ----------------------------------------------------------------------------------------------
 
@@ -344,27 +327,34 @@ class StreamLog:
             return
         before, self._sink = self._sink, sink
         self._cursor, self._ready = position, False
+        self._sort()
         if before is not None and before is not sink:
             before.over("replaced")
-        if self._sink is not sink:
-            return
-        if position < self._dropped:
+        if self._sink is sink and position < self._dropped:
             self._end("lost")
-        else:
-            self.drained(sink)
+        self.drained(sink)
 
     def _end(self, why: Over) -> None:
-        sink, self._sink = self._sink, None
-        self._ready = False
+        sink = self._sink
         if sink is not None:
+            self._leave(complete=why == "finished")
             sink.over(why)
 
-    def _settle(self) -> None:
-        """Put a finished stream where it belongs."""
-        if self._dropped == self._last or self._broken:
-            self._log._forget(self)
-        elif self._given == self._last and self.key in self._log._streams:
-            self._log._spend(self)
+    def _leave(self, *, complete: bool) -> None:
+        self._sink = None
+        self._ready = False
+        if not complete:  # what was handed over may have to be fetched again
+            self._cursor = 0
+            self._sort()
+
+    def _sort(self) -> None:
+        """Put each event kept where it belongs now that a connection came or went."""
+        log = self._log
+        for number, (seq, _) in self._kept.items():
+            handed = number <= self._cursor
+            if handed is not (seq in log._handed):
+                log._strike(seq)
+                log._enlist(seq, self, handed=handed)
 
     def _drop_to(self, number: int) -> None:
         """Drop the events up to that number; one that was not kept counts as dropped."""
@@ -375,8 +365,14 @@ class StreamLog:
                 self._log._release(*kept)
         if self._sink is not None and self._cursor < self._dropped:
             self._end("lost")
-        if self.finished and self.key in self._log._streams:
-            self._settle()
+        self._tidy()
+
+    def _tidy(self) -> None:
+        """Drop what nobody can get any more."""
+        if self._broken and self._kept:
+            self._drop_to(self._last)
+        elif self.finished and not self._kept:
+            self._log._streams.pop(self.key, None)
 
 
 class Resumption:
