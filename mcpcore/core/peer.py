@@ -144,6 +144,8 @@ class Peer:
             self._answer_frame(error_frame(id, error.code, error.message, error.data), batch, error.code)
             return None
         self.revision = exchange.revision
+        if exchange.stream is not None:
+            exchange.stream.admitted(exchange)
         if batch is not None:
             if not self.revision.batches:
                 return self._invalid(id, f"a request of {self.revision} must not be part of a batch", batch)
@@ -346,12 +348,12 @@ class Peer:
         pending = Pending(id, method)
         if related is not None:
             pending.related = related
-        self.outgoing[id] = pending
         stream = self.standing if related is None else related.stream
+        if stream is not None:
+            stream.ask(frame)
+        self.outgoing[id] = pending
         if stream is None:
             self._emit(frame)
-        else:
-            stream.send(frame)
         return pending
 
     def notify(

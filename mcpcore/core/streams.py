@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from mcpcore.core.exchange import Exchange
 
 __all__ = ["Stream"]
 
@@ -16,8 +19,16 @@ class Stream(Protocol):
     headers: Mapping[str, str] | None
     """The header fields it was asked with, names in lower case."""
 
+    def admitted(self, exchange: Exchange) -> None:
+        """This request came on the stream, and will be answered on it."""
+        ...
+
     def send(self, frame: bytes, key: Any = None) -> None:
         """A message before the answer. It takes the place of one with the same ``key`` that is still unsent."""
+        ...
+
+    def ask(self, frame: bytes) -> None:
+        """A request of ours. Raises ``RpcError`` where the other side cannot get it."""
         ...
 
     def answer(self, frame: bytes | tuple[bytes, ...], code: int | None) -> None:
@@ -26,6 +37,10 @@ class Stream(Protocol):
 
     def close(self) -> None:
         """There will be no answer."""
+        ...
+
+    def disconnect(self, retry: float) -> None:
+        """End the connection and not the stream, where its reader can come back for the rest after so many seconds."""
         ...
 
     @property

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from mcpcore.eras.legacy import LegacyClient, LegacyServer
 from mcpcore.eras.modern import ModernClient, ModernServer
 from mcpcore.spec.meta import CLIENT_CAPABILITIES, PROTOCOL_VERSION
+from mcpcore.spec.revisions import MODERN
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from mcpcore.core.policy import Policy, Service
     from mcpcore.spec.revisions import Revision
 
-__all__ = ["ClientDoor", "ServerDoor"]
+__all__ = ["ClientDoor", "LegacyDoor", "ModernDoor", "ServerDoor", "is_modern_post"]
 
 _MODERN_METHODS = frozenset({"server/discover", "subscriptions/listen"})
 
@@ -60,6 +61,62 @@ class ServerDoor:
     def end(self, peer: Peer) -> None:
         if self.modern is not None:
             self.modern.end(peer)
+
+
+class ModernDoor:
+    """The door of requests that are known to be modern: over HTTP the endpoint has looked at header and body."""
+
+    batches = False
+
+    def __init__(self, service: Service, limits: Limits, revisions: Sequence[Revision]) -> None:
+        self.policy = ModernServer(service, limits, list(reversed(revisions)))
+
+    def policy_for(self, method: str, meta: dict[str, Any] | None) -> Policy:
+        return self.policy
+
+    def changed(self, peer: Peer, topic: str, uri: str | None) -> None:
+        self.policy.changed(peer, topic, uri)
+
+    def end(self, peer: Peer) -> None:
+        self.policy.end(peer)
+
+
+class LegacyDoor:
+    """The door of one legacy session, among others of the same server."""
+
+    def __init__(self, service: Service, limits: Limits, revisions: Sequence[Revision]) -> None:
+        legacy = [revision for revision in reversed(revisions) if not revision.modern]
+        self.policy = LegacyServer(service, limits, legacy)
+
+    @property
+    def batches(self) -> bool:
+        session = self.policy.revision
+        return session is not None and session.batches
+
+    def policy_for(self, method: str, meta: dict[str, Any] | None) -> Policy:
+        return self.policy
+
+    def changed(self, peer: Peer, topic: str, uri: str | None) -> None:
+        self.policy.changed(peer, topic, uri)
+
+    def end(self, peer: Peer) -> None:
+        self.policy.end(peer)
+
+
+def is_modern_post(version: str | None, message: Any) -> bool:
+    """Whether a message that came by HTTP POST is modern: its ``MCP-Protocol-Version`` header says so, or its envelope.
+
+    Where they disagree the header check will say so; a message of neither kind belongs to a session.
+    """
+    if version == MODERN.name:
+        return True
+    if type(message) is not dict:
+        return False
+    if message.get("method") in _MODERN_METHODS:
+        return True
+    params = message.get("params")
+    meta = params.get("_meta") if type(params) is dict else None
+    return type(meta) is dict and (PROTOCOL_VERSION in meta or CLIENT_CAPABILITIES in meta)
 
 
 class ClientDoor:

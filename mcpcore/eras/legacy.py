@@ -51,6 +51,12 @@ class LegacyServer:
         self.info: dict[str, Any] | None = None
         self.capabilities: dict[str, Any] = {}
         self.log_level: str = LOG_LEVELS[0]
+        self._sessionless = False
+
+    def assume(self, revision: Revision) -> None:
+        """Serve as if the handshake had been made elsewhere: nothing is known of the client, and nothing remembered."""
+        self._settle(revision)
+        self._sessionless = True
 
     # -- may it run? ---------------------------------------------------------------------------------------------------
 
@@ -90,10 +96,13 @@ class LegacyServer:
         """The requested revision where it is served, else the newest one (lifecycle#version-negotiation)."""
         wanted = BY_NAME.get(params["protocolVersion"])
         revision = wanted if wanted in self._supported else self._supported[0]
-        assert revision is not None
-        self.revision = revision
         self.info = params["clientInfo"]
         self.capabilities = params["capabilities"]
+        assert revision is not None
+        self._settle(revision)
+
+    def _settle(self, revision: Revision) -> None:
+        self.revision = revision
         self._routes = self._service.routes(revision)
         own = self._declared = self._service.capabilities(revision)
         if "logging" in own:
@@ -111,6 +120,8 @@ class LegacyServer:
         return self.info
 
     def log_threshold(self, exchange: Exchange) -> str | None:
+        if self._sessionless:
+            return None
         return self.log_level if self.revision is not None else None  # a notification may come before any session
 
     def missing_capability(self, text: str, required: dict[str, Any]) -> RpcError:
@@ -126,6 +137,9 @@ class LegacyServer:
         return self._service.make_asker(exchange, False)
 
     def may_ask(self, exchange: Exchange) -> None:
+        if self._sessionless:
+            text = f"{exchange.method}: the client cannot be asked: this server keeps no sessions for its revision"
+            raise RpcError(codes.INVALID_REQUEST, text)
         if not self.initialized:
             text = f"{exchange.method}: the client may be asked only after its notifications/initialized"
             raise RpcError(codes.INVALID_REQUEST, text)

@@ -26,6 +26,7 @@ class Revision:
         "modern",
         "name",
         "name_json",
+        "primes_streams",
         "progress_message",
         "resource_not_found",
         "structured_any",
@@ -46,6 +47,7 @@ class Revision:
         self.url_elicitation = name >= "2025-11-25"
         self.argument_errors_are_results = name >= "2025-11-25"
         self.error_without_id = name >= "2025-11-25"
+        self.primes_streams = name >= "2025-11-25"
         self.structured_any = self.modern
         self.resource_not_found = -32602 if self.modern else -32002
 

@@ -1,0 +1,233 @@
+"""How one POST is answered: by JSON while nothing else was said, by an event stream from then on.
+
+A ``Reply`` is the core's ``Stream``. In a session its events go into the log first and outlive the connection.
+
+Specification: https://modelcontextprotocol.io/specification/2026-07-28/basic/transports/streamable-http#sending-messages
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from mcpcore.errors import RpcError
+from mcpcore.http.event_writer import STREAM_FIELDS, Clock, EventWriter, Field, Sink
+from mcpcore.http.sse import event
+from mcpcore.spec import codes
+
+if TYPE_CHECKING:
+    from mcpcore.core.exchange import Exchange
+    from mcpcore.core.limits import Limits
+    from mcpcore.http.resume import StreamLog
+
+__all__ = ["JSON_FIELDS", "Reply", "error_status"]
+
+JSON_FIELDS: tuple[Field, ...] = (("content-type", "application/json"),)
+_RETRY_AFTER: Field = ("retry-after", "1")
+
+_MODERN_STATUS = {
+    codes.PARSE_ERROR: 400,
+    codes.INVALID_REQUEST: 400,
+    codes.METHOD_NOT_FOUND: 404,
+    codes.HEADER_MISMATCH: 400,
+    codes.MISSING_CLIENT_CAPABILITY: 400,
+    codes.UNSUPPORTED_PROTOCOL_VERSION: 400,
+    codes.OVERLOADED: 429,
+}
+_LEGACY_STATUS = {codes.PARSE_ERROR: 400, codes.INVALID_REQUEST: 400, codes.OVERLOADED: 429}
+
+
+def error_status(code: int, *, modern: bool, admitted: bool) -> int:
+    """The HTTP status of a JSON-RPC error, as long as no event stream has begun.
+
+    The errors of a handler are answers like others, but for those that the specification gives a status of their own.
+    """
+    if modern and code == codes.INVALID_PARAMS and not admitted:
+        return 400  # the envelope is not complete (basic/index#meta)
+    if admitted and code == codes.INVALID_REQUEST:
+        return 200
+    return (_MODERN_STATUS if modern else _LEGACY_STATUS).get(code, 200)
+
+
+class Reply:
+    """The answer to one request, or to a batch of them. ``over`` is called with it once it is complete."""
+
+    __slots__ = (
+        "_clock",
+        "_fields",
+        "_json",
+        "_limits",
+        "_log",
+        "_modern",
+        "_open_log",
+        "_over",
+        "_primes",
+        "_sink",
+        "_sse",
+        "begun",
+        "done",
+        "events",
+        "exchanges",
+        "headers",
+        "principal",
+        "streaming",
+    )
+
+    def __init__(
+        self,
+        sink: Sink,
+        principal: str,
+        headers: Mapping[str, str],
+        limits: Limits,
+        clock: Clock,
+        over: Callable[[Reply], None],
+        modern: bool,
+        json: bool,
+        sse: bool,
+        open_log: Callable[[], StreamLog] | None,
+        primes: bool,
+    ) -> None:
+        self.principal = principal
+        self.headers = headers
+        self.begun = clock.now
+        self.done = False
+        self.streaming = False
+        self.events: EventWriter | None = None
+        self.exchanges: list[Exchange] = []
+        self._sink: Sink | None = sink
+        self._limits = limits
+        self._clock = clock
+        self._over = over
+        self._modern = modern
+        self._json = json
+        self._sse = sse
+        self._open_log = open_log
+        self._log: StreamLog | None = None
+        self._primes = primes
+        self._fields: tuple[Field, ...] = ()
+
+    def with_field(self, field: Field) -> None:
+        """A header field of the answer, where the request is admitted."""
+        self._fields = (*self._fields, field)
+
+    # -- the core calls ------------------------------------------------------------------------------------------------
+
+    def admitted(self, exchange: Exchange) -> None:
+        self.exchanges.append(exchange)
+
+    def send(self, frame: bytes, key: Any = None) -> None:
+        if self.done or not self._sse:
+            return
+        if not self.streaming:
+            self._stream()
+        if self._log is not None:
+            self._log.append(frame)
+        elif self.events is not None:
+            self.events.send(frame, key)
+
+    def ask(self, frame: bytes) -> None:
+        if not self._sse:
+            text = "the client accepts no text/event-stream for this request, so it cannot be asked"
+            raise RpcError(codes.INVALID_REQUEST, text)
+        self.send(frame)
+
+    def answer(self, frame: bytes | tuple[bytes, ...], code: int | None) -> None:
+        if self.done:
+            return
+        if type(frame) is tuple:
+            frame = b"".join(frame)
+        if not self._json and not self.streaming:
+            self._stream()
+        if self.streaming:
+            self._finish(frame)  # type: ignore[arg-type]
+            return
+        fields = JSON_FIELDS if not self._fields else (*JSON_FIELDS, *self._fields)
+        if code is None:
+            self.whole(200, fields, frame)  # type: ignore[arg-type]
+            return
+        if not self.exchanges:
+            fields = JSON_FIELDS
+        status = error_status(code, modern=self._modern, admitted=bool(self.exchanges))
+        if status == 429:
+            fields = (*fields, _RETRY_AFTER)
+        self.whole(status, fields, frame)  # type: ignore[arg-type]
+
+    def close(self) -> None:
+        """Nothing will be answered: the request was cancelled."""
+        if self.done or not self.exchanges:
+            return
+        if self.streaming:
+            self._finish(None)
+        else:
+            self.whole(200, (*STREAM_FIELDS, *self._fields), b"")
+
+    def disconnect(self, retry: float) -> None:
+        if self.done or self._open_log is None or not self._sse:
+            return
+        if not self.streaming:
+            self._stream()
+        if self.events is not None and self._log is not None:
+            self.events.write(event(b"", id=self._log.prime(), retry=round(retry * 1000)))
+            self.events.finish()
+
+    @property
+    def congested(self) -> bool:
+        return self.events is not None and self.events.congested
+
+    async def drained(self) -> None:
+        events = self.events
+        if events is not None and events.congested and events.sink is not None:
+            await events.sink.drained()
+
+    # -- the endpoint calls --------------------------------------------------------------------------------------------
+
+    def whole(self, status: int, fields: tuple[Field, ...], body: bytes) -> None:
+        """The answer in one piece."""
+        self.done = True
+        sink, self._sink = self._sink, None
+        if sink is not None:
+            sink.whole(status, fields, body)
+        self._over(self)
+
+    def lost(self) -> None:
+        """Its connection is gone. What that means for the request, the endpoint knows."""
+        self._sink = None
+        if self.events is not None:
+            self.events.lost()
+
+    def tick(self) -> None:
+        if self.events is not None:
+            self.events.tick()
+        elif self._sse and not self.streaming and self._clock.now - self.begun >= self._limits.json_seconds:
+            self._stream()
+
+    def _stream(self) -> None:
+        """An event stream from here on, if only into the log."""
+        self.streaming = True
+        if self._open_log is not None:
+            self._log = self._open_log()
+        sink, self._sink = self._sink, None
+        if sink is None:
+            return
+        self.events = EventWriter(sink, self._fields, self._limits, self._clock, self._gone)
+        if self._log is not None:
+            if self._primes:
+                self.events.write(event(b"", id=self._log.prime()))
+            self._log.attach(self.events)
+
+    def _gone(self, events: EventWriter) -> None:
+        self.events = None
+        if self._log is not None:
+            self._log.detach(events)
+
+    def _finish(self, frame: bytes | None) -> None:
+        self.done = True
+        if self._log is not None:
+            if frame is not None:
+                self._log.append(frame)
+            self._log.finish()  # which ends the connection once it has everything
+        elif self.events is not None:
+            if frame is not None:
+                self.events.send(frame)
+            self.events.finish()
+        self._over(self)
