@@ -76,7 +76,7 @@ class EventReader:
     server asked for, in milliseconds. What is unfinished when the stream ends is dropped, its id too.
     """
 
-    __slots__ = ("_after_cr", "_data", "_event", "_held", "_id", "_max", "_partial", "_started", "last_id", "retry")
+    __slots__ = ("_after_cr", "_data", "_event", "_id", "_max", "_partial", "_started", "last_id", "retry")
 
     def __init__(self, max_event_bytes: int) -> None:
         self.last_id: str | None = None
@@ -85,8 +85,7 @@ class EventReader:
         self._partial = bytearray()  # a line whose end has not come
         self._after_cr = False  # an LF that comes now belongs to the line before
         self._started = False  # the first line, which may begin with a byte order mark, is over
-        self._data: list[bytes] = []  # the data lines of the event that is being read
-        self._held = 0  # their bytes, line ends included
+        self._data: bytes | bytearray | None = None  # of the event that is being read; a list of lines would cost more
         self._event = ""
         self._id: str | None = None
 
@@ -114,8 +113,7 @@ class EventReader:
         for line in lines:
             self._line(line, events)
         self._partial += rest
-        if self._held + len(self._partial) > self._max:
-            raise EventTooLarge(self._max, events)
+        self._hold(len(self._partial), events)
         return events
 
     def _is_one_event(self, data: bytes) -> bool:
@@ -124,15 +122,15 @@ class EventReader:
             data.startswith(b"data: ")
             and data.find(b"\n") == len(data) - 2
             and data.endswith(b"\n")
-            and not (self._data or self._partial or self._event or self._after_cr)
+            and self._data is None
+            and not (self._partial or self._event or self._after_cr)
             and self._id == self.last_id
             and len(data) <= self._max
             and b"\r" not in data
         )
 
     def _line(self, line: bytes, events: list[Event]) -> None:
-        if self._held + len(line) > self._max:
-            raise EventTooLarge(self._max, events)
+        self._hold(len(line), events)
         if not self._started:
             self._started = True
             line = line.removeprefix(_BOM)
@@ -143,8 +141,7 @@ class EventReader:
         if value[:1] == b" ":
             value = value[1:]
         if name == b"data":
-            self._data.append(value)
-            self._held += len(value) + 1
+            self._append(value)
         elif name == b"event":
             self._event = value.decode(errors="replace")
         elif name == b"id":
@@ -153,11 +150,23 @@ class EventReader:
         elif name == b"retry" and value.isdigit() and len(value) <= _RETRY_DIGITS:
             self.retry = int(value)
 
+    def _append(self, value: bytes) -> None:
+        if self._data is None:
+            self._data = value
+            return
+        if isinstance(self._data, bytes):
+            self._data = bytearray(self._data)
+        self._data += b"\n"
+        self._data += value
+
+    def _hold(self, size: int, events: list[Event]) -> None:
+        """Whether a line of this size may come on top of the data; asked of whole and of partial lines alike."""
+        if (len(self._data) + 1 if self._data is not None else 0) + size > self._max:
+            raise EventTooLarge(self._max, events)
+
     def _dispatch(self, events: list[Event]) -> None:
         self.last_id = self._id
-        if self._data:
-            data = self._data[0] if len(self._data) == 1 else b"\n".join(self._data)
-            events.append(Event(data, self._event or "message", self._id))
-            self._data = []
-            self._held = 0
+        if self._data is not None:
+            events.append(Event(bytes(self._data), self._event or "message", self._id))
+            self._data = None
         self._event = ""
