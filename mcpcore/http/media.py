@@ -19,7 +19,7 @@ _TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
 _QUOTED = r'"(?:[^"\\]|\\.)*+"'
 _TYPE = re.compile(rf"[ \t]*+({_TOKEN})/({_TOKEN})[ \t]*+")
 _PARAMETER = re.compile(rf"[ \t]*+;[ \t]*+(?:({_TOKEN})=({_TOKEN}|{_QUOTED}))?+[ \t]*+")
-_ELEMENT = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*+(?:"|\Z))++')
+_ELEMENT = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\(?:.|\Z))*+(?:"|\Z))++', re.DOTALL)  # whatever comes: it never goes back
 _WEIGHT = re.compile(r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?")
 _KEPT = 64
 

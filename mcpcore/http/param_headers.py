@@ -23,23 +23,28 @@ Check = Callable[[Any, Mapping[str, str], Set[str]], str | None]
 """``check(arguments, headers, repeated)`` -> the text of a ``HEADER_MISMATCH``, or None."""
 
 _MAX_SAFE = 2**53 - 1
-_WHOLE = re.compile(r"-?[0-9]+(?=(?:\.0*)?\Z)")
+_WHOLE = re.compile(r"(-?[0-9]{1,16})(?:\.0+)?")
 
 
 def compile_extractor(header_params: Mapping[str, str]) -> Extractor:
     """For the client: arguments -> ``(header, encoded value)`` pairs. Null and absent values have no header.
 
     ``header_params`` is what ``spec.header_params`` found: parameter or JSON pointer -> name behind ``Mcp-Param-``.
-    A value that no header can stand for (an array, a fraction) has none either: the server's schema refuses it.
+    Arguments are as JSON has them. One that no header can say (an array, a fraction) has none either: the server's
+    schema refuses it. An integer beyond ±(2**53 - 1) raises ``ValueError``.
     """
     rows = [(steps_of(parameter), parameter, f"Mcp-Param-{name}") for parameter, name in header_params.items()]
 
     def extract(arguments: Any) -> list[tuple[str, str]]:
         headers: list[tuple[str, str]] = []
         for steps, parameter, header in rows:
-            text = _text(_at(arguments, steps), parameter)
-            if text is not None:
-                headers.append((header, encode_value(text)))
+            value = _at(arguments, steps)
+            text = _text(value)
+            if text is None:
+                continue
+            if not _is_safe(value):
+                raise ValueError(f"the argument {parameter!r} goes into a header: it must be within ±(2**53 - 1)")
+            headers.append((header, encode_value(text)))
         return headers
 
     return extract
@@ -60,9 +65,9 @@ def compile_check(header_params: Mapping[str, str]) -> Check:
             value = _at(arguments, steps)
             sent = headers.get(header)
             if sent is None:
-                if value is None or not isinstance(value, str | int):
-                    continue  # nothing to mirror; a value of a wrong type is refused by the schema
-                return f"Header mismatch: the {shown} header is missing, but the arguments have {parameter!r}"
+                if _text(value) is None:  # nothing to mirror; the schema refuses a value of a wrong type
+                    continue
+                return f"Header mismatch: the {shown} header of the argument {parameter!r} is missing; list the tools"
             wrong = "came more than once; send it once" if header in repeated else _wrong(sent, value, parameter)
             if wrong:
                 return f"Header mismatch: {shown} {wrong}"
@@ -80,18 +85,20 @@ def _at(arguments: Any, steps: tuple[str, ...]) -> Any:
     return arguments
 
 
-def _text(value: Any, parameter: str) -> str | None:
+def _text(value: Any) -> str | None:
+    """A value as its header says it before it is encoded; None for null, absent, and what no header can say."""
     if isinstance(value, str):
         return value
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if not isinstance(value, int):
-        return None
-    if not -_MAX_SAFE <= value <= _MAX_SAFE:
-        raise ValueError(f"the argument {parameter!r} goes into a header, and its integer is beyond ±(2**53 - 1)")
-    return str(value)
+        return str(int(value))
+    return str(value) if isinstance(value, int) else None
+
+
+def _is_safe(value: Any) -> bool:
+    """No integer beyond what every JSON reader holds exactly."""
+    return isinstance(value, str) or -_MAX_SAFE <= value <= _MAX_SAFE
 
 
 def _wrong(sent: str, value: Any, parameter: str) -> str | None:
@@ -99,21 +106,17 @@ def _wrong(sent: str, value: Any, parameter: str) -> str | None:
     if value is None:
         return f"is there, but the arguments have no value for {parameter!r}; leave it out"
     try:
-        text = decode_value(sent)
+        said = decode_value(sent)
     except ValueError:
         return "has illegal characters or is no valid base64"
-    if isinstance(value, str):
-        matches = text == value
-    elif isinstance(value, bool):
-        matches = text == ("true" if value else "false")
+    if said == _text(value):
+        matches = _is_safe(value)
     else:
-        matches = _equals_number(text, value)
+        matches = isinstance(value, int | float) and not isinstance(value, bool) and _says(said, value)
     return None if matches else f"does not match the argument {parameter!r}"
 
 
-def _equals_number(text: str, value: Any) -> bool:
-    """Whether a header says this whole number, ``42.0`` for 42 too, within what every JSON reader holds exactly."""
-    if not isinstance(value, int | float) or not -_MAX_SAFE <= value <= _MAX_SAFE:
-        return False
-    found = _WHOLE.match(text)
-    return found is not None and len(text) < 400 and int(found[0]) == value
+def _says(text: str, value: float) -> bool:
+    """Whether a header says this whole number in another way: ``42.0`` for 42."""
+    found = _WHOLE.fullmatch(text)
+    return found is not None and int(found[1]) == value and _is_safe(value)
