@@ -66,7 +66,8 @@ class Cors:
         return found
 
     def preflight(self, head: RequestHead) -> tuple[int, Headers]:
-        """Status and fields of the answer to an OPTIONS with ``Access-Control-Request-Method``; it has no body.
+        """Status and all fields of the answer to an OPTIONS with ``Access-Control-Request-Method``; it has no body, and
+        ``headers_for`` has nothing to add to it.
 
         An origin that is not allowed gets no permission in it, which is how a browser learns.
         """
@@ -91,7 +92,8 @@ def _exposing(origin: str) -> Headers:
 
 def _allowed_headers(requested: str | None) -> str:
     """What MCP defines by name, and of what is asked for the parameters that a tool has mirrored into fields."""
-    if requested is None or "mcp-param-" not in requested:  # browsers write these names in lower case
+    lowered = (requested or "").lower()
+    if "mcp-param-" not in lowered:
         return ALLOWED_HEADERS
-    names = [name for part in requested.split(",", MAX_REQUESTED * 2) if _PARAM.fullmatch(name := part.strip())]
+    names = [name for part in lowered.split(",") if _PARAM.fullmatch(name := part.strip(" \t"))]
     return ", ".join([ALLOWED_HEADERS, *dict.fromkeys(names[:MAX_REQUESTED])])

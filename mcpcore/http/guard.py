@@ -16,13 +16,20 @@ from mcpcore.errors import UsageError
 from mcpcore.http.cors import Cors, Headers
 from mcpcore.http.media import accepts, is_json
 from mcpcore.http.messages import RequestHead
-from mcpcore.http.origins import AllowedHosts, AllowedOrigins, Authority, parse_authority, parse_origin
+from mcpcore.http.origins import (
+    LONGEST_ORIGIN,
+    AllowedHosts,
+    AllowedOrigins,
+    Authority,
+    parse_authority,
+    parse_origin,
+)
 from mcpcore.spec.codes import HEADER_MISMATCH, INVALID_REQUEST
 
-__all__ = ["ALLOW", "Guard", "GuardRules", "Refusal"]
+__all__ = ["Guard", "GuardRules", "Refusal"]
 
-ALLOW: Final = "POST, GET, DELETE, OPTIONS"
-"""The methods of the MCP endpoint."""
+METHODS: Final = ("POST", "GET", "DELETE")
+"""The methods of the MCP endpoint besides OPTIONS."""
 
 _PATH = re.compile(r"/(?:[A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*")
 _MIRRORED = frozenset({"mcp-protocol-version", "mcp-method", "mcp-name"})
@@ -30,6 +37,7 @@ _SINGLE = _MIRRORED | {"content-type", "content-length", "mcp-session-id", "auth
 _SINGLE_EVERYWHERE = frozenset({"host", "origin"})
 
 _REMEMBERED = 256
+"""Pairs of Host and Origin."""
 _SHOWN = 100
 """Letters of a refused value that are repeated in the text about it."""
 
@@ -56,6 +64,8 @@ class GuardRules:
 
     path: str = "/mcp"
     """The MCP endpoint, as it is written in a request; served with and without a slash at its end."""
+    methods: tuple[str, ...] = METHODS
+    """What it takes; ``("POST",)`` where there are no legacy sessions, which GET and DELETE are for."""
     allowed_hosts: tuple[str, ...] | None = None
     """Hosts besides those that are safe on what is bound: ``example.com`` (any port), ``example.com:8000``,
     ``*.example.com``, ``*``."""
@@ -81,6 +91,8 @@ class Guard:
         if _PATH.fullmatch(rules.path) is None:
             raise UsageError(f'path: {rules.path!r} is no path such as "/mcp"; other letters are written as %41')
         path = rules.path.rstrip("/")
+        self._methods = frozenset({*rules.methods, "OPTIONS"})
+        self.allow = ", ".join([*rules.methods, "OPTIONS"])
         self._paths = frozenset({path, f"{path}/"})
         self._hosts = AllowedHosts(rules.allowed_hosts or (), bound=rules.bound)
         self._origins = AllowedOrigins(rules.allowed_origins or ())
@@ -117,7 +129,7 @@ class Guard:
             refusal = self._judge_origin(origin, None if host is None else parse_authority(host))
             if refusal is not None:
                 return refusal
-        if host is not None and len(origin or "") <= _REMEMBERED:
+        if host is not None and (origin is None or len(origin) <= LONGEST_ORIGIN):
             if len(self._known) >= _REMEMBERED:
                 self._known.clear()
             self._known.add((host, origin))
@@ -127,7 +139,7 @@ class Guard:
         if text is None:
             if head.version == "1.0":
                 return None  # had no Host, and no browser speaks it
-            return Refusal(400, "The request has no Host header. HTTP/1.1 asks for one")
+            return Refusal(400, "The request has no Host header, and HTTP/1.1 requires one. Send the host of the URL")
         authority = parse_authority(text)
         if authority is None:
             return Refusal(400, f"Host {_shown(text)} is no host name or address with an optional port")
@@ -166,12 +178,9 @@ class Guard:
     def check_endpoint(self, head: RequestHead) -> Refusal | None:
         """Method, repeated fields, size and types of a request for the MCP endpoint. OPTIONS: see ``options``."""
         method, headers = head.method, head.headers
-        if method not in {"POST", "GET", "DELETE", "OPTIONS"}:
-            return Refusal(
-                405,
-                f"{_shown(method)} is not a method of the MCP endpoint; it has {ALLOW}",
-                headers=(("Allow", ALLOW),),
-            )
+        if method not in self._methods:
+            text = f"{_shown(method)} is not a method of this MCP endpoint; it has {self.allow}"
+            return Refusal(405, text, headers=(("Allow", self.allow),))
         if head.repeated and not _SINGLE.isdisjoint(head.repeated):
             return _repeated(head.repeated & _SINGLE)
         length = head.content_length
@@ -181,8 +190,9 @@ class Guard:
             content_type = headers.get("content-type")
             if content_type != "application/json" and not is_json(content_type):
                 return _unsupported_type(content_type)
-            if "content-encoding" in headers and headers["content-encoding"].lower() != "identity":
-                return _unsupported_coding(headers["content-encoding"])
+            coding = headers.get("content-encoding")
+            if coding and coding.lower() != "identity":
+                return _unsupported_coding(coding)
             accept = headers.get("accept")
             if accept is not None and not any(accepts(accept)):
                 return _not_acceptable(method, accept)
@@ -193,16 +203,20 @@ class Guard:
     def _too_large(self, length: int) -> Refusal:
         most = self.rules.max_body_bytes
         return Refusal(
-            413,
-            f"The body has {length} bytes, at most {most} are taken. Limits(max_message_bytes=...) sets it",
+            413, f"The body has {length} bytes, at most {most} are taken. Limits(max_message_bytes=...) sets it"
         )
 
     def options(self, head: RequestHead) -> tuple[int, Headers]:
-        """Status and headers of the answer to OPTIONS on the MCP endpoint, which has no body. To be asked before any
-        authorization: browsers send no credentials with it."""
-        if self.cors is not None and "access-control-request-method" in head.headers:
+        """Status and all headers of the answer to OPTIONS on the MCP endpoint, CORS ones included; it has no body.
+
+        To be asked after ``check`` and before any authorization: browsers send no credentials with it.
+        """
+        allow = ("Allow", self.allow)
+        if self.cors is None:
+            return 204, (allow,)
+        if "access-control-request-method" in head.headers:
             return self.cors.preflight(head)
-        return 204, (("Allow", ALLOW),)
+        return 204, (allow, *self.cors.headers_for(head))
 
 
 def _split_target(target: str) -> tuple[str | None, str]:

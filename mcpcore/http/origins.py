@@ -16,17 +16,27 @@ from typing import NamedTuple
 
 from mcpcore.errors import UsageError
 
-__all__ = ["AllowedHosts", "AllowedOrigins", "Authority", "Origin", "parse_authority", "parse_origin"]
+__all__ = [
+    "LONGEST_ORIGIN",
+    "AllowedHosts",
+    "AllowedOrigins",
+    "Authority",
+    "Origin",
+    "parse_authority",
+    "parse_origin",
+]
 
 LONGEST_NAME = 253
 """The longest name of the DNS, written with dots."""
-LONGEST_ORIGIN = 512
-"""Far above scheme, longest name and port."""
+LONGEST_ADDRESS = 45
+"""The longest IPv6 address, which ends in an IPv4 one."""
+LONGEST_ORIGIN = 384
+"""Above the longest scheme, name and port together."""
 
 _NAME = re.compile(r"[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*")
-_ENDS_IN_NUMBER = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)", re.DOTALL)
+_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]{0,63}")
-_DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 _WEB_PORTS = frozenset({80, 443})
 
 Address = IPv4Address | IPv6Address
@@ -80,7 +90,7 @@ def _port(text: str) -> int | None:
 
 
 def _ipv6(text: str) -> tuple[str, Address | None] | None:
-    if "%" in text:  # a zone id means something on one machine only, and no browser sends one
+    if len(text) > LONGEST_ADDRESS or "%" in text:  # a zone id means something on one machine only
         return None
     try:
         address = IPv6Address(text)
@@ -98,7 +108,7 @@ def _name_or_ipv4(text: str) -> tuple[str, Address | None] | None:
     name = name[:-1] if name[-1:] == "." else name
     if len(name) > LONGEST_NAME or _NAME.fullmatch(name) is None:
         return None
-    if _ENDS_IN_NUMBER.fullmatch(name) is None:
+    if _NUMBER.fullmatch(name.rpartition(".")[2]) is None:
         return name, None
     # The URL standard: what ends in a number is an IPv4 address or nothing. So 127.1 and 0x7f000001 pass for no name.
     try:
@@ -177,11 +187,12 @@ class AllowedHosts:
 
     def _add_bound(self, name: str) -> None:
         host = _ipv6(name.partition("%")[0]) if ":" in name else _name_or_ipv4(name)
-        if name == "unix" or not name or (host and host[1] is not None and host[1].is_unspecified):
-            # On every address, or behind whoever opens a Unix socket: no page can rebind an address or localhost.
+        everywhere = not name or (host is not None and host[1] is not None and host[1].is_unspecified)
+        if everywhere or name == "unix":
+            # On every address, or for whoever stands in front of a Unix socket. Names can be rebound, the rest cannot.
             self._loopback = self._addresses = True
-        if host is None:
-            return  # a machine's own name may be one that no Host can carry
+        if everywhere or host is None:  # a machine may call itself what no Host can carry
+            return
         if is_loopback(*host):
             self._loopback = True
         else:
