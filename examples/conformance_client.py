@@ -11,12 +11,13 @@ it needs what this client does not have yet.
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import sys
 from collections.abc import Awaitable, Callable
 from typing import Any, NoReturn
 
-from mcpcore import Client, ElicitParams, McpError, Tool, UsageError
+from mcpcore import Client, ElicitParams, McpError, RpcError, Tool, UsageError
 
 LEGACY = ("2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25")
 MODERN = "2026-07-28"
@@ -49,6 +50,37 @@ async def request_state(client: Client) -> None:
         await client.call_tool(name)
 
 
+async def reconnection(client: Client) -> None:
+    await client.list_tools()
+    await client.call_tool("test_reconnection")
+
+
+async def standard_headers(client: Client) -> None:
+    """One request of every kind that has to carry ``Mcp-Name``, and one of each list."""
+    for tool in await client.list_tools():
+        await client.call_tool(tool.name, stub_arguments(tool))
+    for resource in await client.list_resources():
+        await client.read_resource(resource.uri)
+    for prompt in await client.list_prompts():
+        arguments = {argument.name: "text" for argument in prompt.arguments or () if argument.required}
+        await client.get_prompt(prompt.name, arguments)
+
+
+async def custom_headers(client: Client) -> None:
+    await client.list_tools()
+    for call in json.loads(os.environ["MCP_CONFORMANCE_CONTEXT"])["toolCalls"]:
+        await client.call_tool(call["name"], call["arguments"])
+
+
+async def every_tool(client: Client) -> None:
+    """Calls every tool that the client lets through; the server refuses those that it should not have."""
+    for tool in await client.list_tools():
+        try:
+            await client.call_tool(tool.name, stub_arguments(tool))
+        except RpcError as error:
+            print(f"conformance_client: {tool.name}: {error}", file=sys.stderr)
+
+
 async def schema_preservation(client: Client) -> None:
     schemas = {tool.name: tool.input_schema for tool in await client.list_tools()}
     await client.call_tool("json_schema_echo", {"schema": schemas["json_schema_2020_12_tool"]})
@@ -58,7 +90,11 @@ SCENARIOS: dict[str, Scenario] = {
     "initialize": initialize,
     "tools_call": tools_call,
     "elicitation-sep1034-client-defaults": elicitation_defaults,
+    "sse-retry": reconnection,
     "request-metadata": request_metadata,
+    "http-standard-headers": standard_headers,
+    "http-custom-headers": custom_headers,
+    "http-invalid-tool-headers": every_tool,
     "sep-2322-client-request-state": request_state,
     "json-schema-ref-no-deref": initialize,
     "json-schema-2020-12-preservation": schema_preservation,
@@ -66,8 +102,6 @@ SCENARIOS: dict[str, Scenario] = {
 
 NOT_YET = {
     "auth/": "OAuth",
-    "sse-retry": "the HTTP transport",
-    "http-": "the HTTP transport",
     "sep-2640-": "the Skills extension",
 }
 """What scenarios of these names need."""
@@ -98,15 +132,16 @@ def fill_in(question: ElicitParams) -> dict[str, Any]:
 
 async def play(scenario: Scenario, target: str) -> None:
     version = os.environ.get("MCP_CONFORMANCE_PROTOCOL_VERSION", LEGACY[-1])
+    command = target.removeprefix("stdio:")
     client = Client(
-        target.removeprefix("stdio:"),
+        command,
         name="mcpcore-conformance-client",
         revisions=LEGACY if version in LEGACY else version,
         timeout=25,
         sampling=lambda question: "A conformance test needs no model.",
         elicitation=fill_in,
         roots=["file:///conformance"],
-        inherit_env="all",
+        inherit_env="safe" if command == target else "all",
     )
     async with client:
         await scenario(client)

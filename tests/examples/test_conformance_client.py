@@ -110,8 +110,6 @@ def test_a_schema_with_a_remote_reference_is_just_listed(tmp_path: Path) -> None
         ("no-such-scenario", 1, "is unknown here; known are: initialize"),
         ("", 1, "is unknown here"),
         ("auth/metadata-default", 2, "needs OAuth"),
-        ("sse-retry", 2, "needs the HTTP transport"),
-        ("http-standard-headers", 2, "needs the HTTP transport"),
         ("sep-2640-client-verify-digest", 2, "needs the Skills extension"),
         ("tools_call", 2, "http: this transport is not available yet"),
     ],
