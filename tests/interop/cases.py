@@ -1,14 +1,15 @@
-"""Which peer speaks which revision in which mode, as facts seen on the wire; and the command line of our own server.
+"""Which peer speaks which revision in which mode over which transport, as facts seen on the wire; and the command line
+of our own server.
 
 What lives here: the tables that the tests are parametrised with. A client that always offers its newest revision is
 made to speak an older one by a server restricted to it (``--revisions``); the docstrings of ``clients/`` say who can
-do what.
+do what. Streamable HTTP ("http") repeats every case of stdio; HTTP+SSE ("sse") is run with those who still have it.
 """
 
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -19,9 +20,13 @@ LEGACY: Final = ("2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25")
 MODERN: Final = "2026-07-28"
 
 
-def our_server(restriction: str | None = None) -> list[str]:
-    """The command that starts the everything server on stdio, speaking only the given revisions (comma separated)."""
-    command = [sys.executable, str(ROOT / "examples" / "everything_server.py"), "--transport", "stdio"]
+def our_server(restriction: str | None = None, transport: str = "stdio", port: int = 0) -> list[str]:
+    """The command that starts the everything server, speaking only the given revisions (comma separated).
+
+    HTTP+SSE is served beside Streamable HTTP.
+    """
+    command = [sys.executable, str(ROOT / "examples" / "everything_server.py")]
+    command += ["--transport", "stdio"] if transport == "stdio" else ["--transport", "http", "--port", str(port)]
     return [*command, "--revisions", restriction] if restriction else command
 
 
@@ -33,10 +38,11 @@ class ClientCase:
     mode: str
     speaks: str
     restriction: str | None = None
+    transport: str = "stdio"
 
     def __str__(self) -> str:
         server = f"only-{self.restriction}" if self.restriction else "all"
-        return f"{self.peer}--{self.mode.replace(':', '-')}--{server}"
+        return f"{self.transport}--{self.peer}--{self.mode.replace(':', '-')}--{server}"
 
 
 def _legacy_client(peer: str) -> list[ClientCase]:
@@ -57,7 +63,7 @@ def _dual_era_client(peer: str) -> list[ClientCase]:
     ]
 
 
-CLIENT_CASES: Final = [
+_CLIENTS: Final = [
     *_dual_era_client("mcp-2.3"),
     *_legacy_client("mcp-1.30"),
     *_dual_era_client("fastmcp-4.1"),
@@ -66,11 +72,26 @@ CLIENT_CASES: Final = [
     *(ClientCase("typescript-v2", f"offer:{revision}", revision) for revision in LEGACY),
 ]
 
-INSPECTOR_CASES: Final = [
+CLIENT_CASES: Final = [
+    *_CLIENTS,
+    *(replace(case, transport="http") for case in _CLIENTS),
+    *(
+        ClientCase(peer, "legacy", revision, revision, "sse")
+        for peer in ("mcp-1.30", "mcp-2.3", "fastmcp-4.1", "typescript-v1", "typescript-v2")
+        for revision in (LEGACY[0], LEGACY[-1])
+    ),
+]
+
+_INSPECTORS: Final = [
     *_legacy_client("inspector"),
     ClientCase("inspector", "auto", MODERN),
     ClientCase("inspector", "auto", LEGACY[-1], ",".join(LEGACY)),
     ClientCase("inspector", "modern", MODERN),
+]
+INSPECTOR_CASES: Final = [
+    *_INSPECTORS,
+    *(replace(case, transport="http") for case in _INSPECTORS),
+    ClientCase("inspector", "legacy", LEGACY[0], LEGACY[0], "sse"),
 ]
 
 
@@ -81,9 +102,10 @@ class ServerCase:
     peer: str
     pinned: str | None
     speaks: str
+    transport: str = "stdio"
 
     def __str__(self) -> str:
-        return f"{self.peer}--{self.pinned or 'unpinned'}"
+        return f"{self.transport}--{self.peer}--{self.pinned or 'unpinned'}"
 
 
 def _server(peer: str, *revisions: str) -> list[ServerCase]:
@@ -91,11 +113,20 @@ def _server(peer: str, *revisions: str) -> list[ServerCase]:
     return [*pinned, ServerCase(peer, None, max(revisions))]
 
 
-SERVER_CASES: Final = [
+_SERVERS: Final = [
     *_server("mcp-2.3", *LEGACY, MODERN),
     *_server("mcp-1.30", *LEGACY),
     *_server("fastmcp-4.1", *LEGACY, MODERN),
     *_server("typescript-v1", *LEGACY),
     *_server("typescript-v2", *LEGACY, MODERN),
     *_server("server-everything", *LEGACY),
+]
+SERVER_CASES: Final = [
+    *_SERVERS,
+    *(replace(case, transport="http") for case in _SERVERS),
+    *(
+        replace(case, transport="sse")
+        for peer in ("mcp-1.30", "mcp-2.3", "typescript-v1", "server-everything")
+        for case in _server(peer, LEGACY[0], LEGACY[-1])
+    ),
 ]

@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 from tests.interop import launch
 from tests.interop.judged import judged
@@ -107,7 +107,7 @@ def observe(
         wire = {"MCPCORE_WIRE_LOG": str(log)}
         with serving(command, env={**(env or {}), **({} if client == OURS else wire)}, cwd=cwd) as served:
             url = served.url(PATHS[transport])
-            options = {"transport": transport, "url": url, "env": {}, "cwd": None, "mode": mode, "steps": steps}
+            options = {"transport": transport, "url": url, "cwd": None, "mode": mode, "steps": steps}
             observed = launch.converse(client, options, tag, wire if client == OURS else {})
         observed["wire"] = judged(log, "client" if client == OURS else "server")
     observed["stderr"] += served.stderr
@@ -138,7 +138,7 @@ def _stop(process: subprocess.Popen[bytes], served: Served) -> None:
     served.seconds = time.monotonic() - began
 
 
-def _text(file: tempfile._TemporaryFileWrapper[str]) -> str:
+def _text(file: IO[str]) -> str:
     file.flush()
     file.seek(0)
     return file.read()

@@ -1,4 +1,5 @@
-"""Our client, by its typed API, against the reference server ``@modelcontextprotocol/server-everything`` over stdio.
+"""Our client, by its typed API, against the reference server ``@modelcontextprotocol/server-everything`` over stdio,
+Streamable HTTP and HTTP+SSE.
 
 Facts, read in 2026.8.31 and seen on the wire: it is built on the TypeScript SDK 1.32, so it grants the four legacy
 revisions and knows no modern era. It registers some tools only when the client declared sampling, elicitation or
@@ -10,6 +11,7 @@ then every five seconds.
 from __future__ import annotations
 
 import asyncio
+import functools
 import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -31,7 +33,7 @@ from mcpcore.types import (
     TextContent,
     TextResourceContents,
 )
-from tests.interop import launch, peers
+from tests.interop import launch, peers, serving
 from tests.interop.cases import SERVER_CASES, ServerCase
 from tests.interop.clients.battery import answer_form
 
@@ -49,17 +51,17 @@ ACTIONS: dict[str, Action] = {}
 class Visitor:
     """Our client at that server, with everything the server may ask for answered and noted."""
 
-    def __init__(self, case: ServerCase, tag: str) -> None:
+    def __init__(self, case: ServerCase, target: str | list[str], tag: str) -> None:
         self.asked: list[str] = []
         self.roots_asked = asyncio.Event()
         self.client = Client(
-            launch.server_command(case.peer),
+            target,
             revisions=case.pinned,
             timeout=20,
             sampling=self.on_sampling,
             elicitation=self.on_elicitation,
             roots=self.on_roots,
-            env={launch.TAG: tag},
+            env={launch.TAG: tag} if case.transport == "stdio" else None,
         )
 
     def on_sampling(self, params: CreateMessageParams) -> str:
@@ -218,11 +220,20 @@ class Visited:
 
 
 def visit(case: ServerCase) -> Visited:
-    """Connects, does everything, closes; the server must be gone afterwards."""
+    """Connects, does everything, closes."""
+    if case.transport == "stdio":
+        return visit_at(case, launch.server_command(case.peer))
+    command = functools.partial(launch.server_command, case.peer, case.transport)
+    with serving.serving(command) as served:
+        return visit_at(case, served.url(serving.PATHS[case.transport]))
+
+
+def visit_at(case: ServerCase, target: str | list[str]) -> Visited:
+    """A server of our own must be gone afterwards."""
     tag = uuid.uuid4().hex
 
     async def go() -> Visited:
-        visitor = Visitor(case, tag)
+        visitor = Visitor(case, target, tag)
         visited = Visited(case.speaks, {}, visitor.asked)
         async with asyncio.timeout(SECONDS), visitor.client:
             for name, act in ACTIONS.items():

@@ -1,23 +1,26 @@
-"""The MCP Inspector's command line against our everything server, over stdio, in every revision it can be made to
-speak.
+"""The MCP Inspector's command line against our everything server, over stdio, Streamable HTTP and HTTP+SSE, in every
+revision it can be made to speak.
 
-Facts, read in 2.12.0 and seen on the wire: ``--cli <command>`` starts the server, makes one request and ends, with
-the result as JSON on stdout or ``{"error": …}`` on stderr and a status that is not zero (5 where a tool says
-``isError`` or is not listed). ``--protocol-era legacy`` (the default) always offers 2025-11-25, ``auto`` probes with
-``server/discover``, ``modern`` insists on 2026-07-28. It declares neither sampling nor elicitation, and it knows no
-ping, completion, subscription or cancellation.
+Facts, read in 2.12.0 and seen on the wire: ``--cli <command or URL>`` starts the server or connects to it, makes one
+request and ends, with the result as JSON on stdout or ``{"error": …}`` on stderr and a status that is not zero (5 where
+a tool says ``isError`` or is not listed). ``--protocol-era legacy`` (the default) always offers 2025-11-25, ``auto``
+probes with ``server/discover``, ``modern`` insists on 2026-07-28. It declares neither sampling nor elicitation, and it
+knows no ping, completion, subscription or cancellation.
 """
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import json
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.interop import launch, peers
+from tests.interop import launch, peers, serving
 from tests.interop.cases import INSPECTOR_CASES, MODERN, ROOT, ClientCase, our_server
 
 PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8DwHwAFBQIAX8jx0gAAAABJRU5ErkJggg=="
@@ -28,17 +31,22 @@ TOOL_SAYS_ERROR = 5
 class Inspector:
     """The Inspector in one era against our server; each request is a process of its own."""
 
-    def __init__(self, case: ClientCase, home: Path) -> None:
+    def __init__(self, case: ClientCase, home: Path, url: str | None) -> None:
         self.case = case
         self.home = home
+        self.url = url
         self.program = peers.install("inspector").entry_point("@modelcontextprotocol/inspector")
 
     def run(self, method: str, *arguments: str) -> tuple[int, dict[str, Any], str]:
         """The exit status, the JSON object on stdout ({} where there is none), and stderr."""
         tag = uuid.uuid4().hex
-        variables = ["-e", f"PYTHONPATH={ROOT}", "-e", f"{launch.TAG}={tag}"]
+        if self.url:
+            target = ["--transport", self.case.transport, "--server-url", self.url]
+        else:
+            variables = ["-e", f"PYTHONPATH={ROOT}", "-e", f"{launch.TAG}={tag}"]
+            target = [*our_server(self.case.restriction), *variables]
         options = ["--protocol-era", self.case.mode, "--format", "json", "--method", method]
-        command = [*self.program, "--cli", *our_server(self.case.restriction), *variables, *options, *arguments]
+        command = [*self.program, "--cli", *target, *options, *arguments]
         status, output, errors = launch.run(command, tag, env={"HOME": str(self.home)}, seconds=SECONDS)
         return status, json.loads(output) if output else {}, errors
 
@@ -50,14 +58,19 @@ class Inspector:
 
 
 @pytest.fixture(scope="module", params=INSPECTOR_CASES, ids=str)
-def inspector(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Inspector:
+def inspector(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Inspector]:
+    case: ClientCase = request.param
+    home = tmp_path_factory.mktemp("inspector")
     try:
         peers.install("inspector")
     except peers.InstallFailed as failure:
-        reason = str(failure)
-    else:
-        return Inspector(request.param, tmp_path_factory.mktemp("inspector"))
-    pytest.fail(reason, pytrace=False)
+        pytest.fail(str(failure), pytrace=False)
+    with contextlib.ExitStack() as stack:
+        url = None
+        if case.transport != "stdio":
+            command = functools.partial(our_server, case.restriction, case.transport)
+            url = stack.enter_context(serving.serving(command, cwd=ROOT)).url(serving.PATHS[case.transport])
+        yield Inspector(case, home, url)
 
 
 def test_they_agree_on_the_revision(inspector: Inspector) -> None:

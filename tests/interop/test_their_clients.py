@@ -1,17 +1,20 @@
-"""The clients of other implementations against our everything server, over stdio, in every revision they speak.
+"""The clients of other implementations against our everything server, over stdio, Streamable HTTP and HTTP+SSE, in
+every revision they speak.
 
-Each case starts the peer's client once, in its own environment; it starts our server, runs the battery of
-``clients/`` and prints what it observed. Each test then asserts one behaviour on that observation.
+Each case starts the peer's client once, in its own environment; it starts our server (or is given the URL of one that
+was started for it), runs the battery of ``clients/`` and prints what it observed. Each test then asserts one behaviour
+on that observation.
 """
 
 from __future__ import annotations
 
+import functools
 import json
 from typing import Any
 
 import pytest
 
-from tests.interop import launch
+from tests.interop import launch, serving
 from tests.interop.cases import CLIENT_CASES, ROOT, ClientCase, our_server
 from tests.interop.seen import INVALID_PARAMS, PNG, TEXT, Seen, once
 from tests.schema_judge import AVAILABLE
@@ -19,8 +22,11 @@ from tests.schema_judge import AVAILABLE
 
 @once
 def observation(case: ClientCase) -> dict[str, Any]:
-    command = our_server(case.restriction)
-    return launch.observe(case.peer, case.mode, command, env={"PYTHONPATH": str(ROOT)}, cwd=ROOT)
+    env = {"PYTHONPATH": str(ROOT)}
+    if case.transport == "stdio":
+        return launch.observe(case.peer, case.mode, our_server(case.restriction), env=env, cwd=ROOT)
+    command = functools.partial(our_server, case.restriction, case.transport)
+    return serving.observe(case.peer, case.mode, case.transport, command, env=env, cwd=ROOT)
 
 
 @pytest.fixture(scope="module", params=CLIENT_CASES, ids=str)
@@ -45,6 +51,13 @@ def test_the_client_has_no_complaint_about_anything_it_received(seen: Seen) -> N
 
 def test_closing_is_clean(seen: Seen) -> None:
     assert seen.observed["closing"] is None
+
+
+def test_a_server_on_a_port_ends_at_once_when_it_is_told_to(seen: Seen) -> None:
+    if "server_exit" not in seen.observed:
+        pytest.skip("a server on stdio ends with its input")
+    assert seen.observed["server_exit"]["status"] == 0
+    assert seen.observed["server_exit"]["seconds"] < 2.0
 
 
 def test_nobody_writes_a_traceback(seen: Seen) -> None:

@@ -1,5 +1,5 @@
-"""Our client against the servers of other implementations, over stdio, pinned to every revision they speak and
-unpinned.
+"""Our client against the servers of other implementations, over stdio, Streamable HTTP and HTTP+SSE, pinned to every
+revision they speak and unpinned.
 
 Each case runs our client once, as a program of its own, through the battery of ``clients/``; each test asserts one
 behaviour on what it observed. What a server does not offer is skipped by name; what it does against the specification
@@ -8,12 +8,13 @@ is said where it is asserted.
 
 from __future__ import annotations
 
+import functools
 import json
 from typing import Any
 
 import pytest
 
-from tests.interop import launch
+from tests.interop import launch, serving
 from tests.interop.cases import SERVER_CASES, ServerCase
 from tests.interop.seen import INVALID_PARAMS, PNG, TEXT, Seen, once
 from tests.schema_judge import AVAILABLE
@@ -31,7 +32,11 @@ TOOLS = {
 
 @once
 def observation(case: ServerCase) -> dict[str, Any]:
-    return launch.observe(launch.OURS, case.pinned or "auto", launch.server_command(case.peer))
+    mode = case.pinned or "auto"
+    if case.transport == "stdio":
+        return launch.observe(launch.OURS, mode, launch.server_command(case.peer))
+    command = functools.partial(launch.server_command, case.peer, case.transport)
+    return serving.observe(launch.OURS, mode, case.transport, command)
 
 
 @pytest.fixture(scope="module", params=CASES, ids=str)
