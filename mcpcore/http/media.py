@@ -78,7 +78,7 @@ def _media_range(element: str) -> tuple[str, int, bool] | None:
         at = names.index("q")
         weight = parameters[at][1]
         parameters = parameters[:at]  # what follows the weight is an extension of Accept, not of the type
-    if _WEIGHT.fullmatch(weight) is None or (pattern.startswith("*/") and pattern != "*/*"):
+    if _WEIGHT.fullmatch(weight) is None:
         return None
     if any(name != "charset" for name, _ in parameters) or not _only_utf8(parameters):
         return None  # what we send has no parameters, but is always UTF-8

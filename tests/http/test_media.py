@@ -63,6 +63,7 @@ def test_a_weight_of_zero_refuses(accept: str, expected: tuple[bool, bool]) -> N
         ("application/json;q=0, application/*;q=1, */*", STREAM),
         ("application/json;q=0, application/json;charset=utf-8", JSON),
         ("application/json, application/json;charset=utf-8;q=0", NEITHER),
+        ("application/json;q=0, application/*;charset=utf-8", NEITHER),
         ("application/json;q=0, application/json", JSON),
     ],
 )

@@ -25,7 +25,7 @@ HEADERS = {
 
 extract = compile_extractor(EXAMPLE)
 examine = compile_check(EXAMPLE)
-values = (
+values: st.SearchStrategy[Any] = (
     st.none() | st.booleans() | st.integers(-SAFE, SAFE) | st.text(max_size=20) | st.floats(-1e9, 1e9) | st.just([])
 )
 arguments = st.dictionaries(st.sampled_from(["region", "count", "urgent", "query"]), values) | st.builds(

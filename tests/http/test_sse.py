@@ -110,6 +110,10 @@ def test_a_line_end_cut_in_two_is_one_line_end() -> None:
     assert reader.feed(b"data: c\n\n") == [Event(b"c")]
 
 
+def test_a_byte_order_mark_counts_at_the_start_of_the_stream_and_not_of_a_piece() -> None:
+    assert read(b"data: a\n\n", b"\xef\xbb\xbfdata: b\n\n") == [Event(b"a")]
+
+
 def test_a_blank_line_dispatches_before_its_lf_came() -> None:
     assert EventReader(LIMIT).feed(b"data: a\r\n\r") == [Event(b"a")]
 
