@@ -26,8 +26,8 @@ from mcpcore.core.limits import Limits
 
 __all__ = ["EVENT_COST", "EventBudget", "EventLog", "Over", "Resumption", "Sink", "StreamLog"]
 
-EVENT_COST = 256
-"""Bytes that keeping one event costs beside its frame; counted, since a million empty events are not free."""
+EVENT_COST = 512
+"""Bytes that one kept event costs beside its frame, with a share of its stream: a million empty ones are not free."""
 
 Over: TypeAlias = Literal["finished", "replaced", "lost", "closed"]
 """Why a connection gets nothing more: its stream is finished and all of it was handed over; another connection took the
