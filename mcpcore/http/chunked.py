@@ -16,6 +16,7 @@ from mcpcore.http.received import Received
 __all__ = ["ChunkedDecoder"]
 
 _EXTRA_BYTES = 8 * 1024
+_SIZE_BYTES = 18  # of a size line without an extension
 _SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})(;[\t -~\x80-\xff]*)?\r\n")
 _SIZE_BEGUN = re.compile(rb"[0-9A-Fa-f]{0,16}|[0-9A-Fa-f]{1,16}(;[\t -~\x80-\xff]*)?\r?")
 _TRAILER = re.compile(rb"[-!#$%&'*+.^_`|~0-9A-Za-z]+:[\t -~\x80-\xff]*\r\n")
@@ -102,7 +103,7 @@ class ChunkedDecoder:
 
     def _await(self, begun: re.Pattern[bytes], received: Received, complaint: str) -> None:
         """The line is not whole: it may become so, and is not too long yet."""
-        if len(received) > self._extra or not begun.fullmatch(received.data, received.start):
+        if len(received) > self._extra + _SIZE_BYTES or not begun.fullmatch(received.data, received.start):
             raise Malformed(400, complaint)
 
     def _count(self, extra: int) -> None:

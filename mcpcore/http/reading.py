@@ -11,11 +11,10 @@ from mcpcore.http.chunked import ChunkedDecoder
 from mcpcore.http.h1 import CheckedDecoder, read_request_head, read_response_head
 from mcpcore.http.head import parse_request_head, parse_response_head
 from mcpcore.http.messages import Malformed, RequestHead, ResponseHead
-from mcpcore.http.received import MAX_TARGET, Received
+from mcpcore.http.received import BLANK_LINE, MAX_TARGET, Received
 
 __all__ = ["RequestReader", "ResponseReader"]
 
-_EMPTY_LINE = 4  # CRLF CRLF: the end of the last line, and the empty one
 _NO_CONTENT = frozenset({204, 304})
 
 
@@ -31,7 +30,7 @@ class RequestReader:
         self._limits = limits
         self._fast = fast
         self._received = Received()
-        self._failed: Malformed | None = None
+        self._failed: tuple[int, str] | None = None
         self._skipped = False  # one empty line before this request
         self._body: int | ChunkedDecoder | CheckedDecoder | None = None
         self._decoded = bytearray()
@@ -65,46 +64,17 @@ class RequestReader:
         Call it again when the body was read. Raises ``Malformed``: 400, 414, 431, 501 or 505.
         """
         if self._failed is not None:
-            raise self._failed
+            raise Malformed(*self._failed)
         if self._body is not None:
             raise RuntimeError("the body of the request before was not read: call read_body() until it is there")
-        try:
-            return self._next_head()
-        except Malformed as malformed:
-            raise self._fail(malformed) from None
-
-    def read_body(self, limit: int) -> bytes | None:
-        """The whole body of the request whose head came last, at most ``limit`` bytes. None: more bytes are needed.
-
-        Raises ``Malformed``: 413 as soon as it is known to be longer, 400 for bad chunks or an end of input inside.
-        """
-        if self._failed is not None:
-            raise self._failed
-        if self._body is None:
-            return b""
-        try:
-            return self._counted(self._body, limit) if isinstance(self._body, int) else self._decode(self._body, limit)
-        except Malformed as malformed:
-            raise self._fail(malformed) from None
-
-    def _next_head(self) -> RequestHead | None:
-        received, limits = self._received, self._limits
-        if len(received) and received.data[received.start] == 0x0D and not self._empty_line():
-            return None
-        end = received.find_head(limits.max_head_bytes)
-        if end < 0:
-            if received.eof and len(received):
-                raise Malformed(400, "the input ended inside a request head")
-            return None
-        data, start = received.data, received.start
-        head = parse_request_head(data, start, end) if self._fast else None
+        head = self._ordinary_head() if self._fast else None
         if head is None:
-            head = read_request_head(bytes(data[start : end + _EMPTY_LINE]), limits)
-        elif len(head.headers) > limits.max_headers:
-            raise Malformed(431, f"the head has {len(head.headers)} header fields; at most {limits.max_headers}")
-        elif len(head.target) > MAX_TARGET:
-            raise Malformed(414, f"the request target is longer than {MAX_TARGET} bytes")
-        received.skip(end + _EMPTY_LINE)
+            try:
+                head = self._any_head()
+            except Malformed as malformed:
+                raise self._fail(malformed) from None
+            if head is None:
+                return None
         self._skipped = False
         if head.content_length:
             self._body = head.content_length
@@ -112,26 +82,69 @@ class RequestReader:
             self._body = ChunkedDecoder() if self._fast else CheckedDecoder()
         return head
 
+    def read_body(self, limit: int) -> bytes | None:
+        """The whole body of the request whose head came last, at most ``limit`` bytes. None: more bytes are needed.
+
+        Raises ``Malformed``: 413 as soon as it is known to be longer, 400 for bad chunks or an end of input inside.
+        """
+        body = self._body
+        if body is None:
+            if self._failed is not None:
+                raise Malformed(*self._failed)
+            return b""
+        try:
+            return self._counted(body, limit) if isinstance(body, int) else self._decode(body, limit)
+        except Malformed as malformed:
+            raise self._fail(malformed) from None
+
+    def _ordinary_head(self) -> RequestHead | None:
+        """The next head, where it is complete and the fast path takes it."""
+        received, limits = self._received, self._limits
+        data, start = received.data, received.start
+        end = data.find(BLANK_LINE, received.searched)
+        if not 0 <= end <= start + limits.max_head_bytes - len(BLANK_LINE):
+            return None
+        head = parse_request_head(data, start, end)
+        if head is None or len(head.headers) > limits.max_headers or len(head.target) > MAX_TARGET:
+            return None
+        received.skip(end + len(BLANK_LINE))
+        return head
+
+    def _any_head(self) -> RequestHead | None:
+        """The next head, read by h11."""
+        received, limits = self._received, self._limits
+        if not self._empty_line():
+            return None
+        end = received.find_head(limits.max_head_bytes)
+        if end >= 0:
+            end += len(BLANK_LINE)
+            head = read_request_head(bytes(received.data[received.start : end]), limits)
+            received.skip(end)
+            return head
+        if received.eof and len(received):
+            raise Malformed(400, "the input ended inside a request head")
+        return None
+
     def _empty_line(self) -> bool:
-        """Passes over one empty line before a request (RFC 9112 section 2.2). False: it may become one."""
+        """Passes over one empty line before a request (RFC 9112 section 2.2). False: half of one has come."""
         received = self._received
         if self._skipped:
             return True  # the second one is no beginning of a request
         if received.data.startswith(b"\r\n", received.start):
             received.skip(received.start + 2)
             self._skipped = True
-            return True
-        return len(received) > 1 or received.eof
+        return received.eof or received.data[received.start : received.start + 2] != b"\r"
 
     def _counted(self, length: int, limit: int) -> bytes | None:
         if length > limit:
             raise Malformed(413, f"the body has {length} bytes; at most {limit} are read")
-        if len(self._received) < length:
-            if self._received.eof:
+        received = self._received
+        if received.start + length > len(received.data):
+            if received.eof:
                 raise Malformed(400, "the input ended inside a request body")
             return None
         self._body = None
-        return self._received.take(length)
+        return received.take(length)
 
     def _decode(self, decoder: ChunkedDecoder | CheckedDecoder, limit: int) -> bytes | None:
         self._decoded += decoder.decode(self._received, limit)
@@ -143,7 +156,7 @@ class RequestReader:
         return None
 
     def _fail(self, malformed: Malformed) -> Malformed:
-        self._failed = malformed
+        self._failed, self._body = (malformed.status, malformed.text), None
         self._decoded = bytearray()
         self._received.clear()
         return malformed
@@ -161,7 +174,7 @@ class ResponseReader:
         self._limits = limits
         self._fast = fast
         self._received = Received()
-        self._failed: Malformed | None = None
+        self._failed: tuple[int, str] | None = None
         self._method = "GET"
         self._left: int | ChunkedDecoder | CheckedDecoder | None = 0  # of the body; None: until the input ends
 
@@ -169,11 +182,6 @@ class ResponseReader:
     def buffered(self) -> int:
         """Bytes that are held."""
         return len(self._received)
-
-    @property
-    def started(self) -> bool:
-        """Bytes of a response have come whose head is not complete, or was not asked for yet."""
-        return self._left == 0 and len(self._received) > 0
 
     @property
     def ended(self) -> bool:
@@ -198,15 +206,18 @@ class ResponseReader:
         Call it again when ``read_some`` said None. Raises ``Malformed``.
         """
         if self._failed is not None:
-            raise self._failed
+            raise Malformed(*self._failed)
         if self._left != 0:
             raise RuntimeError("the body of the response before was not read: call read_some() until it says None")
-        try:
-            head = self._next_head()
-        except Malformed as malformed:
-            raise self._fail(malformed) from None
-        if head is not None:
-            self._left = self._framing(head)
+        head = self._ordinary_head() if self._fast else None
+        if head is None:
+            try:
+                head = self._any_head()
+            except Malformed as malformed:
+                raise self._fail(malformed) from None
+            if head is None:
+                return None
+        self._left = self._framing(head)
         return head
 
     def read_some(self) -> bytes | None:
@@ -215,7 +226,7 @@ class ResponseReader:
         Raises ``Malformed`` where the input ended before the body did, or its chunks are bad.
         """
         if self._failed is not None:
-            raise self._failed
+            raise Malformed(*self._failed)
         left = self._left
         if left == 0:
             return None
@@ -223,33 +234,45 @@ class ResponseReader:
             data = self._some(left)
         except Malformed as malformed:
             raise self._fail(malformed) from None
-        if not data and self._received.eof:
-            if left is not None:
-                raise self._fail(Malformed(400, "the connection ended inside the body of the response"))
-            self._left = 0
+        if data:
+            return data
+        if self._left == 0:
             return None
-        return data
+        if not self._received.eof:
+            return b""
+        if left is not None:
+            raise self._fail(Malformed(400, "the connection ended inside the body of the response"))
+        self._left = 0
+        return None
 
-    def _next_head(self) -> ResponseHead | None:
+    def _ordinary_head(self) -> ResponseHead | None:
+        """The next head, where it is complete and the fast path takes it."""
         received, limits = self._received, self._limits
-        while True:
-            end = received.find_head(limits.max_head_bytes)
-            if end < 0:
-                if received.eof and len(received):
-                    raise Malformed(400, "the connection ended inside the head of a response")
-                return None
-            data, start = received.data, received.start
-            head = parse_response_head(data, start, end) if self._fast else None
-            if head is None:
-                head = read_response_head(bytes(data[start : end + _EMPTY_LINE]), limits)
-            elif len(head.headers) > limits.max_headers:
-                raise Malformed(431, f"the head has {len(head.headers)} header fields; at most {limits.max_headers}")
-            received.skip(end + _EMPTY_LINE)
+        data, start = received.data, received.start
+        end = data.find(BLANK_LINE, received.searched)
+        if not 0 <= end <= start + limits.max_head_bytes - len(BLANK_LINE):
+            return None
+        head = parse_response_head(data, start, end)
+        if head is None or len(head.headers) > limits.max_headers:
+            return None
+        received.skip(end + len(BLANK_LINE))
+        return head
+
+    def _any_head(self) -> ResponseHead | None:
+        """The next final head, read by h11."""
+        received, limits = self._received, self._limits
+        while (end := received.find_head(limits.max_head_bytes)) >= 0:
+            end += len(BLANK_LINE)
+            head = read_response_head(bytes(received.data[received.start : end]), limits)
+            received.skip(end)
             if head is not None:
                 return head
+        if received.eof and len(received):
+            raise Malformed(400, "the connection ended inside the head of a response")
+        return None
 
     def _framing(self, head: ResponseHead) -> int | ChunkedDecoder | CheckedDecoder | None:
-        """RFC 9112 section 6.3."""
+        """How the body ends, RFC 9112 section 6.3."""
         if head.status in _NO_CONTENT or self._method == "HEAD":
             return 0
         if self._method == "CONNECT" and 200 <= head.status < 300:
@@ -260,7 +283,7 @@ class ResponseReader:
             head.keep_alive = False
         return head.content_length
 
-    def _some(self, left: int | ChunkedDecoder | CheckedDecoder | None) -> bytes | None:
+    def _some(self, left: int | ChunkedDecoder | CheckedDecoder | None) -> bytes:
         received = self._received
         if left is None:
             return received.take(len(received))
@@ -271,10 +294,9 @@ class ResponseReader:
         data = left.decode(received)
         if left.ended:
             self._left = 0
-            return data or None
         return data
 
     def _fail(self, malformed: Malformed) -> Malformed:
-        self._failed = malformed
+        self._failed = malformed.status, malformed.text
         self._received.clear()
         return malformed

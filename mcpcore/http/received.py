@@ -10,27 +10,32 @@ import re
 
 from mcpcore.http.messages import Malformed
 
-__all__ = ["MAX_TARGET", "Received"]
+__all__ = ["BLANK_LINE", "MAX_TARGET", "Received", "refuse_long_target"]
+
+BLANK_LINE = b"\r\n\r\n"
+"""The end of the last line of a head, and the empty line behind it."""
 
 MAX_TARGET = 8 * 1024
 """The longest request target that is served, RFC 9110 section 4.1: at least 8000 octets."""
 
 _BARE_LF = re.compile(rb"(?<!\r)\n")
-_BLANK_LINE = b"\r\n\r\n"
 _BEGINNINGS = frozenset(b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
 """Bytes of a token: a head begins with a method or with HTTP/. Another first byte is noise, or a TLS hello."""
 
 
 class Received:
-    """``data[start:]`` is what is held; ``eof`` says that nothing follows. The readers look into it directly."""
+    """``data[start:]`` is what is held; ``eof`` says that nothing follows; no head ends before ``searched``.
 
-    __slots__ = ("_searched", "data", "eof", "start")
+    The readers look into it directly.
+    """
+
+    __slots__ = ("data", "eof", "searched", "start")
 
     def __init__(self) -> None:
         self.data: bytes | bytearray = b""
         self.start = 0
         self.eof = False
-        self._searched = 0  # absolute: there is no end of a head before it
+        self.searched = 0
 
     def __len__(self) -> int:
         return len(self.data) - self.start
@@ -48,17 +53,17 @@ class Received:
             rest = bytearray(memoryview(self.data)[self.start :])
             rest += data
             self.data = rest
-        self._searched = max(0, self._searched - self.start)
+        self.searched = max(0, self.searched - self.start)
         self.start = 0
 
     def take(self, size: int) -> bytes:
         """The next ``size`` bytes, or as many as there are. All of one read is handed on without a copy."""
         start, data = self.start, self.data
-        self.start = self._searched = end = min(start + size, len(data))
+        self.start = self.searched = end = min(start + size, len(data))
         if isinstance(data, bytearray):
             piece = bytes(memoryview(data)[start:end])
             if end == len(data):
-                self.data, self.start, self._searched = b"", 0, 0
+                self.data, self.start, self.searched = b"", 0, 0
             return piece
         return data[start:end]
 
@@ -66,11 +71,11 @@ class Received:
         """Everything before ``data[end]`` was read where it stands."""
         if end == len(self.data):
             self.data, end = b"", 0
-        self.start = self._searched = end
+        self.start = self.searched = end
 
     def clear(self) -> None:
         """Drops what is held: the connection is lost for reading."""
-        self.data, self.start, self._searched, self.eof = b"", 0, 0, True
+        self.data, self.start, self.searched, self.eof = b"", 0, 0, True  # so that nothing is kept from now on
 
     def find_head(self, limit: int) -> int:
         """The position of the empty line that ends the head at ``start``, or -1 while it has not come.
@@ -79,10 +84,10 @@ class Received:
         CR, more than ``limit`` bytes. These are judged by where they stand, so the cut makes no difference.
         """
         data, start = self.data, self.start
-        end = data.find(_BLANK_LINE, self._searched)
-        if 0 <= end <= start + limit - len(_BLANK_LINE):
+        end = data.find(BLANK_LINE, self.searched)
+        if 0 <= end <= start + limit - len(BLANK_LINE):
             return end
-        new, self._searched = self._searched, max(start, len(data) - len(_BLANK_LINE) + 1)
+        new, self.searched = self.searched, max(start, len(data) - len(BLANK_LINE) + 1)
         if start < len(data) and data[start] not in _BEGINNINGS:
             raise Malformed(400, "the bytes do not begin like an HTTP/1.1 message")
         if _BARE_LF.search(data, new, start + limit + 1):
