@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from mcpcore.core.limits import Limits
     from mcpcore.server.app import Server
     from mcpcore.spec.revisions import Revision
+    from mcpcore.transports.http_options import HttpOptions
     from mcpcore.transports.memory import MemoryChannel
 
 __all__ = ["Hosting", "Lifespan"]
@@ -51,25 +52,34 @@ class Hosting:
 
     # -- running -------------------------------------------------------------------------------------------------------
 
-    def run(self, transport: str = "stdio") -> NoReturn:
+    def run(self, transport: str = "stdio", **options: Any) -> NoReturn:
         """Serve until the input ends or a signal comes, then end the process: status 0, or 1 after a failure.
 
-        Standard input and output become the wire; ``print`` and child processes are led to stderr. Raises
-        ``UsageError`` for an unknown transport, and inside a running event loop.
+        ``"stdio"``: standard input and output become the wire; ``print`` and child processes are led to stderr.
+        ``"http"``: options as in ``HttpOptions``: ``host``, ``port``, ``path``, ``tls``, ``cors``, ``allowed_hosts``
+        and others. Raises ``UsageError`` for an unknown transport or option, for an address that cannot be had, and
+        inside a running event loop.
         """
-        from mcpcore.server.stdio_process import run_stdio
-
-        _check_transport(transport)
         if asyncio._get_running_loop() is not None:
             raise UsageError("run() owns its event loop, and here one is running already: use await server.serve()")
+        if _checked(transport, options) == "http":
+            from mcpcore.server.http_process import run_http
+
+            run_http(cast("Server", self), _http_options(options))
+        from mcpcore.server.stdio_process import run_stdio
+
         run_stdio(cast("Server", self))
 
-    async def serve(self, transport: str = "stdio") -> None:
-        """Serve inside a running loop, without signal handlers, until the input ends. The process goes on
-        afterwards."""
+    async def serve(self, transport: str = "stdio", **options: Any) -> None:
+        """Serve inside a running loop, without signal handlers: on stdio until the input ends, over HTTP until this is
+        cancelled. The process goes on afterwards."""
+        if _checked(transport, options) == "http":
+            from mcpcore.server.http_process import serve_http
+
+            await serve_http(cast("Server", self), _http_options(options))
+            return
         from mcpcore.server.stdio_process import serve_stdio
 
-        _check_transport(transport)
         await serve_stdio(cast("Server", self))
 
     def connect_client(self, protocol: asyncio.Protocol) -> MemoryChannel:
@@ -89,7 +99,7 @@ class Hosting:
             cast("Server", self),
             self.limits,
             self.revisions,
-            on_notified=self._notified,
+            on_notified=self.on_notified,
             on_closed=self._closed,
         )
         self._runners.add(runner)
@@ -107,6 +117,18 @@ class Hosting:
     async def stop_lifespan(self, user: object) -> None:
         """Leave it, unless somebody else needs it still. Waits as long as ``Limits.drain_seconds``."""
         await self._lifespan.stop(user, self.limits.drain_seconds)
+
+    def adopt(self, serving: Serving) -> None:
+        """Tell this conversation of changes, until ``release``."""
+        self._runners.add(serving)
+
+    def release(self, serving: Serving) -> None:
+        self._runners.discard(serving)
+
+    def mirrored_params(self, tool: Any) -> Mapping[str, str] | None:
+        """The parameters of a tool that travel as HTTP headers too, and the names of those; ``None`` for none."""
+        found = cast("Server", self).tools.get(tool) if type(tool) is str else None
+        return found.signature.header_params or None if found is not None else None
 
     def _closed(self, runner: Serving, error: Exception | None) -> None:
         self._runners.discard(runner)
@@ -144,7 +166,8 @@ class Hosting:
 
     # -- notifications of clients --------------------------------------------------------------------------------------
 
-    def _notified(self, runner: Serving, event: Notified) -> None:
+    def on_notified(self, runner: Serving, event: Notified) -> None:
+        """What the core leaves to the application: to its handler, inside the middleware."""
         server = cast("Server", self)
         handler = server.notification_handlers.get(event.method)
         middleware = server._middleware
@@ -152,9 +175,11 @@ class Hosting:
             self._note_unknown(event.method)
             return
 
+        nobody = _NoExchange(runner, event)
+
         async def innermost(event: Any) -> None:
             if handler is not None:
-                await handler.run(_NoExchange(runner, event), {"params": event.params})  # type: ignore[arg-type]
+                await handler.run(nobody, {"params": event.params})  # type: ignore[arg-type]
 
         runner.spawn(chain(middleware, innermost)(event), f"notification {event.method}")
 
@@ -198,8 +223,19 @@ class _NoExchange:
         self.peer.notify(method, params)
 
 
-def _check_transport(transport: str) -> None:
-    if transport != "stdio":
-        raise UsageError(
-            f"the transport {transport!r} is not available; this version serves: stdio, and clients in memory"
-        )
+def _checked(transport: str, options: Mapping[str, Any]) -> str:
+    if transport not in ("stdio", "http"):
+        raise UsageError(f"the transport {transport!r} is not available; this version serves: stdio, http")
+    if transport == "stdio" and options:
+        raise UsageError(f'stdio has no option {next(iter(options))!r}; it belongs to run("http", ...)')
+    return transport
+
+
+def _http_options(options: Mapping[str, Any]) -> HttpOptions:
+    from mcpcore.transports.http_options import HttpOptions
+
+    known = HttpOptions.__dataclass_fields__
+    for name in options:
+        if name not in known:
+            raise UsageError(f"http has no option {name!r}; it has {', '.join(known)}")
+    return HttpOptions(**options)

@@ -55,7 +55,7 @@ async def _serve(server: Server, *, signals: bool) -> None:
     fds = claim_stdio()
     loop = asyncio.get_running_loop()
     stopped: asyncio.Future[None] = loop.create_future()
-    restore = install_stop_signals(loop, lambda signal: _settle(stopped)) if signals else None
+    restore = install_stop_signals(loop, lambda signal: settle(stopped)) if signals else None
     opened = False
     if os.isatty(fds.stdin_fd):  # a person, who may wonder why nothing happens
         print(f"{server.name}: waiting for MCP messages on standard input; Ctrl-C ends it", file=sys.stderr)
@@ -75,7 +75,7 @@ async def _serve(server: Server, *, signals: bool) -> None:
             fds.release()
 
 
-def _settle(future: asyncio.Future[None]) -> None:
+def settle(future: asyncio.Future[None]) -> None:
     if not future.done():
         future.set_result(None)
 

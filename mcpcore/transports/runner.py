@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from mcpcore.core.policy import Door, Service
     from mcpcore.spec.revisions import Revision
 
-__all__ = ["Runner", "server_runner"]
+__all__ = ["Runner", "server_runner", "wire_log"]
 
 log = logging.getLogger("mcpcore.wire")
 
@@ -49,7 +49,7 @@ class Runner(Serving, asyncio.Protocol):
         super().__init__(door, limits, server=server, on_notified=on_notified)
         self.channel: Any = None
         self.on_closed = on_closed
-        self.tap = _wire_log()
+        self.tap = wire_log()
         """Sees every frame: ``tap(direction, frame)``, ``"in"`` or ``"out"``."""
         self.closed: asyncio.Future[None] = self.loop.create_future()
         self.input_ended: asyncio.Future[None] = self.loop.create_future()
@@ -307,7 +307,7 @@ def server_runner(
     return runner
 
 
-def _wire_log() -> Callable[[str, bytes], None] | None:
+def wire_log() -> Callable[[str, bytes], None] | None:
     """The recorder that the environment asks for; nothing of it is imported where nobody asks."""
     if not os.environ.get("MCPCORE_WIRE_LOG"):
         return None

@@ -1,0 +1,79 @@
+"""What an HTTP server can be told. One class for ``run``, ``serve`` and ``asgi``; each default with its reason."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mcpcore.errors import UsageError
+
+__all__ = ["Authorize", "HttpOptions"]
+
+Authorize = Callable[[Any], "str | Awaitable[str | None] | None"]
+"""Gets the head of a request (``method``, ``path``, ``headers``) and returns who asks, or ``None`` for anonymous; or it
+raises ``Unauthorized``. It may be a coroutine function."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HttpOptions:
+    """Raises ``UsageError`` for a value that cannot be meant."""
+
+    host: str | Sequence[str] = "127.0.0.1"
+    """One address or several. Only this machine, unless said otherwise
+    (2026-07-28, streamable-http#security-endpoint)."""
+    port: int = 8000
+    """0 takes a free one."""
+    unix: str | None = None
+    """The path of a Unix socket, in place of host and port."""
+    path: str = "/mcp"
+    """The MCP endpoint, served with and without a slash at its end."""
+    tls: ssl.SSLContext | tuple[str, str] | None = None
+    """A certificate file and its key file, or a context."""
+    allowed_hosts: Sequence[str] | None = None
+    """Hosts to answer to besides those that are safe on what is bound; ``MCPCORE_ALLOWED_HOSTS`` adds to them."""
+    allowed_origins: Sequence[str] | None = None
+    """Origins besides those; ``MCPCORE_ALLOWED_ORIGINS`` adds to them."""
+    cors: Sequence[str] | str | None = None
+    """Origins of web pages that may use the server, or ``"*"``."""
+    authorize: Authorize | None = None
+    sessions: bool = True
+    """Whether legacy clients get a session. Without one they cannot be asked, nor told of changes."""
+    answers: str = "auto"
+    """``"json"`` or ``"sse"`` where both would do; "auto": JSON, unless something is said before the result or it takes
+    long."""
+    sse: bool = True
+    """Whether HTTP+SSE of 2024-11-05 is served beside the endpoint, at ``/sse`` and ``/messages``."""
+    message_url: str | None = None
+    """Where HTTP+SSE clients send messages, as they see it; by default relative to their own URL."""
+    health: bool = True
+    """Whether ``/healthz`` and ``/readyz`` are answered."""
+    fast_heads: bool = True
+    """Whether ordinary request heads are split here; ``False`` has h11 read all of them."""
+    backlog: int = 2048
+    """Connections that wait for being accepted."""
+
+    def __post_init__(self) -> None:
+        if self.answers not in ("auto", "json", "sse"):
+            raise UsageError(f'answers must be "auto", "json" or "sse", not {self.answers!r}')
+        if not isinstance(self.port, int) or not 0 <= self.port <= 65535:
+            raise UsageError(f"port: {self.port!r} is no port; 0 takes a free one")
+        if self.unix is None and not self.hosts:
+            raise UsageError("host: name at least one address to listen on")
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        return (self.host,) if isinstance(self.host, str) else tuple(self.host)
+
+    def ssl_context(self) -> ssl.SSLContext | None:
+        """Raises ``UsageError`` for files that cannot be used."""
+        if self.tls is None or isinstance(self.tls, ssl.SSLContext):
+            return self.tls
+        certificate, key = self.tls
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        try:
+            context.load_cert_chain(certificate, key)
+        except (OSError, ssl.SSLError) as error:
+            raise UsageError(f"tls: {certificate!r} with key {key!r} cannot be used: {error}") from None
+        return context

@@ -1,0 +1,156 @@
+"""One peer over HTTP: decoded messages come in with the stream that answers them, handlers run. No bytes here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+from mcpcore.core.events import Cancelled
+from mcpcore.eras.door import LegacyDoor, ModernDoor
+from mcpcore.errors import Closed
+from mcpcore.jsonrpc.codec import encode
+from mcpcore.jsonrpc.message import NO_ID, error_frame
+from mcpcore.spec import codes
+from mcpcore.transports.runner import wire_log
+from mcpcore.transports.serving import Serving, log
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from mcpcore.core.events import Event, Notified
+    from mcpcore.core.exchange import Exchange
+    from mcpcore.core.limits import Limits
+    from mcpcore.core.streams import Stream
+    from mcpcore.spec.revisions import Revision
+
+__all__ = ["Host", "HttpServing", "legacy_serving", "modern_serving"]
+
+
+class Host(Protocol):
+    """What the HTTP transport needs of a server, besides what the eras ask (``core/policy.py``, ``Service``)."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def limits(self) -> Limits: ...
+
+    @property
+    def revisions(self) -> Sequence[Revision]: ...
+
+    def on_notified(self, serving: Any, event: Notified) -> None: ...
+
+    def adopt(self, serving: Serving) -> None:
+        """Tell it of changes from now on."""
+        ...
+
+    def release(self, serving: Serving) -> None: ...
+
+    def mirrored_params(self, tool: Any) -> Mapping[str, str] | None:
+        """The parameters of a tool that travel as headers too, and the names of those."""
+        ...
+
+    async def start_lifespan(self, user: object) -> None: ...
+
+    async def stop_lifespan(self, user: object) -> None: ...
+
+
+class HttpServing(Serving):
+    """Serves what ``receive`` is given, for one connection (modern) or one session (legacy)."""
+
+    def __init__(self, host: Host, door: Any) -> None:
+        super().__init__(door, host.limits, server=True, on_notified=host.on_notified)
+        self.peer.standing = NOWHERE
+        self._host = host
+        self._tap = wire_log()
+        host.adopt(self)
+
+    def receive(self, message: Any, stream: Any) -> Event | list[Event] | None:
+        """Serve a decoded message that came on this stream."""
+        if self._tap is not None:
+            self._tap("in", encode(message))
+            stream = Tapped(stream, self._tap)
+        peer = self.peer
+        peer.stream = stream
+        try:
+            event = peer.accept(message)
+            if event is not None:
+                self._handle(event)
+            return event
+        except Exception:  # a fault of ours; its sender gets an answer, and others are served on
+            log.exception("a message could not be handled")
+            text = "internal error; the server's log has the details"
+            stream.answer(error_frame(NO_ID, codes.INTERNAL_ERROR, text), codes.INTERNAL_ERROR)
+            return None
+        finally:
+            peer.stream = None
+
+    def cancel(self, exchange: Exchange) -> None:
+        """Stop serving a request whose client went away."""
+        self.peer.forget(exchange)
+        self._cancel(Cancelled(exchange, "its client disconnected"))
+
+    def close(self) -> None:
+        """The conversation is over: cancel what runs, fail what was asked."""
+        for task in set(self.tasks):
+            self._stop(task)
+        if self.lost is None:
+            self.lost = Closed("the session has ended")
+            self._lose(self.lost)
+        self._host.release(self)
+
+
+def modern_serving(host: Host) -> HttpServing:
+    return HttpServing(host, ModernDoor(host, host.limits, host.revisions))  # type: ignore[arg-type]
+
+
+def legacy_serving(host: Host) -> HttpServing:
+    return HttpServing(host, LegacyDoor(host, host.limits, host.revisions))  # type: ignore[arg-type]
+
+
+class _Nowhere:
+    """The stream of what belongs to no request, where nobody can hear it."""
+
+    principal = "anonymous"
+    headers: Mapping[str, str] | None = None
+    congested = False
+
+    def admitted(self, exchange: Exchange) -> None: ...
+
+    def send(self, frame: bytes, key: Any = None) -> None: ...
+
+    def ask(self, frame: bytes) -> None: ...
+
+    def answer(self, frame: bytes | tuple[bytes, ...], code: int | None) -> None: ...
+
+    def close(self) -> None: ...
+
+    def disconnect(self, retry: float) -> None: ...
+
+    async def drained(self) -> None: ...
+
+
+NOWHERE = _Nowhere()
+
+
+class Tapped:
+    """A stream whose frames are recorded."""
+
+    def __init__(self, stream: Stream, tap: Callable[[str, bytes], None]) -> None:
+        self._stream = stream
+        self._tap = tap
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def send(self, frame: bytes, key: Any = None) -> None:
+        self._tap("out", frame)
+        self._stream.send(frame, key)
+
+    def ask(self, frame: bytes) -> None:
+        self._tap("out", frame)
+        self._stream.ask(frame)
+
+    def answer(self, frame: bytes | tuple[bytes, ...], code: int | None) -> None:
+        self._tap("out", b"".join(frame) if isinstance(frame, tuple) else frame)
+        self._stream.answer(frame, code)

@@ -1,0 +1,237 @@
+"""What a server answers to over HTTP, whoever reads the bytes: guard, routes, the endpoint, health, time, the end.
+
+Sockets are ``http_server.py``, ASGI is ``asgi.py``; both ask here and give a ``Sink``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import socket
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from mcpcore.errors import Unauthorized
+from mcpcore.http.cors import Cors
+from mcpcore.http.endpoint import Endpoint, Held
+from mcpcore.http.event_writer import Clock, Field, Sink
+from mcpcore.http.guard import Guard, GuardRules, Refusal
+from mcpcore.http.param_headers import compile_check
+from mcpcore.http.reply import JSON_FIELDS
+from mcpcore.http.writing import http_date
+from mcpcore.jsonrpc.message import error_frame
+from mcpcore.spec import codes
+from mcpcore.transports.http_serving import Host, HttpServing, legacy_serving, modern_serving
+from mcpcore.transports.serving import log
+
+if TYPE_CHECKING:
+    from mcpcore.http.messages import RequestHead
+    from mcpcore.transports.http_options import HttpOptions
+
+__all__ = ["Site", "refuse"]
+
+_SSE = "/sse"
+_MESSAGES = "/messages"
+_TEXT: tuple[Field, ...] = (("content-type", "text/plain; charset=utf-8"),)
+
+
+class Site:
+    """One HTTP face of a server. ``port`` is the one that was bound."""
+
+    def __init__(self, host: Host, options: HttpOptions, *, port: int | None = None) -> None:
+        self.host = host
+        self.limits = host.limits
+        self.options = options
+        self.clock = Clock(time.monotonic())
+        self.date = b""
+        self.buffering = 0
+        """Bytes of request bodies that are not complete."""
+        cors = Cors(options.cors) if options.cors is not None else None
+        self.cors = cors
+        rules = GuardRules(
+            path=options.path,
+            allowed_hosts=_with_environment(options.allowed_hosts, "MCPCORE_ALLOWED_HOSTS"),
+            allowed_origins=_with_environment(options.allowed_origins, "MCPCORE_ALLOWED_ORIGINS"),
+            bound=_bound(options),
+            port=port,
+            max_body_bytes=self.limits.max_message_bytes,
+        )
+        self.guard = Guard(rules, cors)
+        self.authorize = options.authorize
+        self._checks: dict[str, tuple[Mapping[str, str], Callable[..., str | None]]] = {}
+        self._shown: set[str] = set()
+        message_url = options.message_url or _MESSAGES.lstrip("/")
+        self.endpoint = Endpoint(
+            self.limits,
+            self.clock,
+            host.revisions,
+            mint=lambda: secrets.token_urlsafe(24),
+            open_legacy=lambda: legacy_serving(host),
+            param_check=self._param_check,
+            sessions=options.sessions,
+            answers=options.answers,
+            sse_messages=message_url if options.sse else None,
+        )
+        self._closed = False
+        self.tick(self.clock.now)
+
+    # -- a request -----------------------------------------------------------------------------------------------------
+
+    def judge(self, head: RequestHead) -> Refusal | None:
+        """By the head alone: may its body be read?"""
+        refusal = self.guard.check(head)
+        if refusal is None and head.method != "OPTIONS" and self.guard.is_endpoint(head):
+            refusal = self.guard.check_endpoint(head)
+        if refusal is not None and refusal.status in (403, 421):
+            self._tell(refusal.text)
+        return refusal
+
+    def _tell(self, text: str) -> None:
+        """Once: whoever set the server up has to know what was refused, and nobody may fill the log."""
+        if text not in self._shown and len(self._shown) < self.limits.unknown_methods_logged:
+            self._shown.add(text)
+            log.warning("%s", text)
+
+    def principal(self, head: RequestHead) -> str | Awaitable[str | None] | None:
+        """Who asks. Raises ``Unauthorized``."""
+        return self.authorize(head) if self.authorize is not None else None
+
+    def is_open(self, head: RequestHead) -> bool:
+        """Whether no authorization is asked for: a probe of the health, a browser's question what it may do."""
+        return head.method == "OPTIONS" or (self.options.health and head.path in ("/healthz", "/readyz"))
+
+    def cors_fields(self, head: RequestHead) -> tuple[Field, ...]:
+        """What every answer to this request carries."""
+        return self.cors.headers_for(head) if self.cors is not None else ()
+
+    def dispatch(
+        self, head: RequestHead, body: bytes, sink: Sink, principal: str, modern: Callable[[], HttpServing]
+    ) -> Held | None:
+        """Answer a complete request: now, or later through what is returned."""
+        endpoint, method = self.endpoint, head.method
+        if self.guard.is_endpoint(head):
+            if method == "POST":
+                return endpoint.post(head, body, sink, principal, modern)
+            if method == "GET":
+                return endpoint.get(head, sink, principal)
+            if method == "DELETE":
+                endpoint.delete(head, sink, principal)
+                return None
+            status, fields = self.guard.options(head)
+            sink.whole(status, fields, b"")
+            return None
+        return self._route(head, body, sink, principal)
+
+    def _route(self, head: RequestHead, body: bytes, sink: Sink, principal: str) -> Held | None:
+        path, method = head.path, head.method
+        if self.options.sse and path == _SSE:
+            if method == "GET":
+                return self.endpoint.open_sse(head, sink, principal)
+            self._other_method(head, sink, "GET")
+        elif self.options.sse and path == _MESSAGES:
+            if method == "POST":
+                self.endpoint.post_sse(head, body, sink, principal)
+            else:
+                self._other_method(head, sink, "POST")
+        elif self.options.health and path in ("/healthz", "/readyz"):
+            if method not in ("GET", "HEAD"):
+                self._other_method(head, sink, "GET, HEAD")
+            elif path == "/readyz" and self.endpoint.draining:
+                sink.whole(503, (*_TEXT, ("retry-after", "1")), b"stopping\n")
+            else:
+                sink.whole(200, _TEXT, b"ok\n")
+        else:
+            text = f"nothing is served at this path; the MCP endpoint is {self.options.path}\n"
+            sink.whole(404, _TEXT, text.encode())
+        return None
+
+    def _other_method(self, head: RequestHead, sink: Sink, allow: str) -> None:
+        if head.method == "OPTIONS":
+            fields = self.guard.options(head)[1] if self.cors is not None else (("allow", f"{allow}, OPTIONS"),)
+            sink.whole(204, fields, b"")
+        else:
+            sink.whole(405, (*_TEXT, ("allow", f"{allow}, OPTIONS")), f"this path has {allow}\n".encode())
+
+    def _param_check(self, tool: Any) -> Callable[..., str | None] | None:
+        mirrored = self.host.mirrored_params(tool)
+        if mirrored is None:
+            return None
+        known = self._checks.get(tool)
+        if known is not None and known[0] is mirrored:
+            return known[1]
+        check = compile_check(mirrored)
+        self._checks[tool] = (mirrored, check)
+        return check
+
+    def modern_serving(self) -> HttpServing:
+        return modern_serving(self.host)
+
+    # -- time and the end ----------------------------------------------------------------------------------------------
+
+    @property
+    def tick_seconds(self) -> float:
+        """How often ``tick`` is due: often enough for the shortest of the limits that it sees to."""
+        limits = self.limits
+        shortest = min(
+            limits.json_seconds,
+            limits.comment_seconds,
+            limits.stalled_seconds,
+            limits.session_seconds,
+            limits.head_seconds,
+            limits.body_seconds,
+            limits.keep_alive_seconds,
+        )
+        return min(1.0, max(0.01, shortest / 4))
+
+    def tick(self, now: float) -> None:
+        utc = time.gmtime()
+        self.date = http_date(utc.tm_year, utc.tm_mon, utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec, utc.tm_wday)
+        self.endpoint.tick(now)
+
+    async def drain(self, seconds: float) -> None:
+        """Take nothing new, end the streams of changes, and let what runs finish for so long."""
+        loop = asyncio.get_running_loop()
+        self.endpoint.drain()
+        deadline = loop.time() + seconds
+        while self.endpoint.open and loop.time() < deadline:
+            await asyncio.sleep(0.01)
+
+    async def close(self) -> None:
+        """Cancel what still runs, with an answer, and end every session."""
+        if self._closed:
+            return
+        self._closed = True
+        for serving in {exchange.peer.shell for reply in self.endpoint.open for exchange in reply.exchanges}:
+            await serving.stop_tasks()
+        self.endpoint.close()
+
+
+def refuse(sink: Sink, refusal: Refusal) -> None:
+    """A refusal as an answer: a JSON-RPC error that belongs to no request."""
+    sink.whole(refusal.status, (*JSON_FIELDS, *refusal.headers), error_frame(None, refusal.code, refusal.text))
+
+
+def denied(error: Unauthorized) -> Refusal:
+    """What an authorization hook refused."""
+    fields = (("www-authenticate", error.www_authenticate),) if error.www_authenticate else ()
+    if error.status == 401 and not fields:
+        fields = (("www-authenticate", "Bearer"),)
+    return Refusal(error.status, str(error), code=codes.INVALID_REQUEST, headers=fields)
+
+
+def _with_environment(given: Any, variable: str) -> tuple[str, ...] | None:
+    more = tuple(part.strip() for part in os.environ.get(variable, "").split(",") if part.strip())
+    if given is None and not more:
+        return None
+    return (*(given or ()), *more)
+
+
+def _bound(options: HttpOptions) -> tuple[str, ...]:
+    if options.unix is not None:
+        return ("unix",)
+    names = list(options.hosts)
+    if any(name in ("0.0.0.0", "::", "") for name in names):
+        names.append(socket.gethostname())
+    return tuple(names)
