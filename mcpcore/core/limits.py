@@ -118,6 +118,14 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """A client's connections to one server; who comes next waits for a free one."""
     pool_idle_seconds: float = 50.0
     """A client's idle connection: closed before servers close theirs, which avoids a race."""
+    notice_seconds: float = 30.0
+    """A client's wait until a notification, or an answer to a question, is accepted."""
+    linger_seconds: float = 1.0
+    """An event stream that goes on after the answer: its client ends it, since it occupies a connection."""
+    endpoint_seconds: float = 5.0
+    """From the GET to the ``endpoint`` event that tells an HTTP+SSE server from others."""
+    retry_after_seconds: float = 60.0
+    """The longest pause that a client makes because a busy server asks for it."""
     max_redirects: int = 5
     """Redirects of one request, to the same origin only."""
     max_resumes: int = 10

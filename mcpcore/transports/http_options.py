@@ -59,6 +59,9 @@ class HttpOptions:
             raise UsageError(f'answers must be "auto", "json" or "sse", not {self.answers!r}')
         if not isinstance(self.port, int) or not 0 <= self.port <= 65535:
             raise UsageError(f"port: {self.port!r} is no port; 0 takes a free one")
+        for name in ("allowed_hosts", "allowed_origins"):
+            if isinstance(getattr(self, name), str):
+                raise UsageError(f"{name} is a list: {name}=[{getattr(self, name)!r}]")
         if self.unix is None and not self.hosts:
             raise UsageError("host: name at least one address to listen on")
 

@@ -6,6 +6,7 @@ Sockets are ``http_server.py``, ASGI is ``asgi.py``; both ask here and give a ``
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import os
 import secrets
 import socket
@@ -38,9 +39,9 @@ _TEXT: tuple[Field, ...] = (("content-type", "text/plain; charset=utf-8"),)
 
 
 class Site:
-    """One HTTP face of a server. ``port`` is the one that was bound."""
+    """One HTTP face of a server."""
 
-    def __init__(self, host: Host, options: HttpOptions, *, port: int | None = None) -> None:
+    def __init__(self, host: Host, options: HttpOptions) -> None:
         self.host = host
         self.limits = host.limits
         self.options = options
@@ -50,12 +51,13 @@ class Site:
         """Bytes of request bodies that are not complete."""
         cors = Cors(options.cors) if options.cors is not None else None
         self.cors = cors
+        serves_sessions = options.sessions and any(not revision.modern for revision in host.revisions)
         rules = GuardRules(
             path=options.path,
             allowed_hosts=_with_environment(options.allowed_hosts, "MCPCORE_ALLOWED_HOSTS"),
             allowed_origins=_with_environment(options.allowed_origins, "MCPCORE_ALLOWED_ORIGINS"),
             bound=_bound(options),
-            port=port,
+            methods=("POST", "GET", "DELETE") if serves_sessions else ("POST",),
             max_body_bytes=self.limits.max_message_bytes,
         )
         self.guard = Guard(rules, cors)
@@ -234,4 +236,15 @@ def _bound(options: HttpOptions) -> tuple[str, ...]:
     names = list(options.hosts)
     if any(name in ("0.0.0.0", "::", "") for name in names):
         names.append(socket.gethostname())
+    elif any(_is_loopback(name) for name in names):
+        names.append("localhost")
     return tuple(names)
+
+
+def _is_loopback(name: str) -> bool:
+    """Whether a name that was bound stands for this machine only: then its other names are as good."""
+    try:
+        found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
+    except OSError:
+        return False
+    return all(ipaddress.ip_address(str(entry[4][0]).partition("%")[0]).is_loopback for entry in found)
