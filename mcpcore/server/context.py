@@ -169,6 +169,11 @@ class _Facts:
         """Speak through the exchange; only the loop's thread may touch it."""
         function(*arguments)
 
+    def _close_stream(self, retry: float) -> None:
+        stream = self._exchange.stream
+        if stream is not None:
+            self._emit(stream.disconnect, retry)
+
     def _progress(self, progress: float, total: float | None, message: str | None) -> None:
         """Strictly increasing: a value that is not above the last one is dropped (basic/patterns/progress)."""
         exchange = self._exchange
@@ -228,6 +233,15 @@ class Context(_Facts):
     async def progress(self, progress: float, total: float | None = None, message: str | None = None) -> None:
         """Report progress, if the client gave a token. Values must rise; unsent ones give way to later ones."""
         self._progress(progress, total, message)
+
+    async def close_stream(self, retry: float = 1.0) -> None:
+        """End the HTTP connection that waits for this request; the client comes back for the rest after ``retry``
+        seconds, and nothing is lost (2025-11-25, transports#sending-messages-to-the-server).
+
+        Nothing happens where there is no such connection, or where its client could not come back: on stdio, without a
+        session, in 2026-07-28.
+        """
+        self._close_stream(retry)
 
     async def elicit(self, message: str, schema: Any, *, key: str | None = None) -> ElicitResult:
         """Ask the user to fill in a form: ``schema`` is a JSON Schema object, a dataclass, TypedDict or Struct.
@@ -319,6 +333,10 @@ class SyncContext(_Facts):
     def progress(self, progress: float, total: float | None = None, message: str | None = None) -> None:
         """See ``Context.progress``."""
         self._progress(progress, total, message)
+
+    def close_stream(self, retry: float = 1.0) -> None:
+        """See ``Context.close_stream``."""
+        self._close_stream(retry)
 
     def elicit(self, message: str, schema: Any, *, key: str | None = None) -> ElicitResult:
         """See ``Context.elicit``."""
