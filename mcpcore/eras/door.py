@@ -93,6 +93,12 @@ class LegacyDoor:
         session = self.policy.revision
         return session is not None and session.batches
 
+    @property
+    def primes_streams(self) -> bool:
+        """Whether its client understands an event that only carries an id."""
+        session = self.policy.revision
+        return session is not None and session.primes_streams
+
     def policy_for(self, method: str, meta: dict[str, Any] | None) -> Policy:
         return self.policy
 

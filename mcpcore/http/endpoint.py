@@ -130,8 +130,7 @@ class Endpoint:
         last = head.headers.get("last-event-id")
         standing = session.runner.peer.standing
         if last is None:
-            revision = session.runner.door.policy.revision
-            return standing.open(sink, revision is not None and revision.primes_streams)  # type: ignore[no-any-return]
+            return standing.open(sink, session.runner.door.primes_streams)  # type: ignore[no-any-return]
         held: EventWriter | None = standing.resume(sink, last)
         if held is None:
             text = "the stream of this Last-Event-ID cannot be resumed: the event is unknown, or what followed is gone"
@@ -234,11 +233,7 @@ class Endpoint:
         session = self._session_of(head, sink, principal)
         if session is None:
             return None
-        servant = session.runner
-        revision = servant.door.policy.revision
-        primes = revision is not None and revision.primes_streams
-        reply = self._reply(head, sink, principal, session=session, primes=primes)
-        return self._serve(servant, message, reply, session)
+        return self._serve(session.runner, message, self._reply(head, sink, principal, session=session), session)
 
     def _initialize(self, head: RequestHead, message: Any, sink: Sink, principal: str) -> Held | None:
         if not self._keeps_sessions:
@@ -336,26 +331,14 @@ class Endpoint:
         return reply if session is not None else _Cancelling(reply, servant)
 
     def _reply(
-        self,
-        head: RequestHead,
-        sink: Sink,
-        principal: str,
-        *,
-        modern: bool = False,
-        session: Session | None = None,
-        primes: bool = False,
+        self, head: RequestHead, sink: Sink, principal: str, *, modern: bool = False, session: Session | None = None
     ) -> Reply:
         json, sse = accepts(head.headers.get("accept"))
-        if self._answers == "sse":
-            json = not sse
-        elif self._answers == "json":
-            sse = not json
-        open_log = session.events.open_stream if session is not None else None
-        return Reply(
-            sink, principal, head.headers, self.limits, self.clock, self._over, modern, json, sse, open_log, primes
-        )
+        if json and sse and self._answers != "auto":
+            json, sse = self._answers == "json", self._answers == "sse"
+        return Reply(self, sink, principal, head.headers, modern, json, sse, session)
 
-    def _over(self, reply: Reply) -> None:
+    def over(self, reply: Reply) -> None:
         session = self.open.pop(reply, None)
         if session is not None:
             self.sessions.request_ended(session, self.clock.now)

@@ -46,6 +46,11 @@ class RequestReader:
         return self._body is None and len(self._received) > 0
 
     @property
+    def is_empty(self) -> bool:
+        """Nothing has come beyond what was handed out."""
+        return not self._received.data and not self._received.eof
+
+    @property
     def ended(self) -> bool:
         """The input ended between two requests, and all were handed out."""
         return self._received.eof and self._body is None and not len(self._received) and self._failed is None

@@ -7,8 +7,8 @@ Specification: https://modelcontextprotocol.io/specification/2026-07-28/basic/tr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Protocol
 
 from mcpcore.errors import RpcError
 from mcpcore.http.event_writer import STREAM_FIELDS, Clock, EventWriter, Field, Sink
@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from mcpcore.core.exchange import Exchange
     from mcpcore.core.limits import Limits
     from mcpcore.http.resume import StreamLog
+    from mcpcore.http.sessions import Session
 
-__all__ = ["JSON_FIELDS", "Reply", "error_status"]
+__all__ = ["JSON_FIELDS", "Place", "Reply", "error_status"]
 
 JSON_FIELDS: tuple[Field, ...] = (("content-type", "application/json"),)
 _RETRY_AFTER: Field = ("retry-after", "1")
@@ -49,19 +50,30 @@ def error_status(code: int, *, modern: bool, admitted: bool) -> int:
     return (_MODERN_STATUS if modern else _LEGACY_STATUS).get(code, 200)
 
 
+class Place(Protocol):
+    """Whose replies they are."""
+
+    limits: Limits
+    clock: Clock
+
+    def over(self, reply: Reply) -> None:
+        """The reply is complete."""
+        ...
+
+
 class Reply:
-    """The answer to one request, or to a batch of them. ``over`` is called with it once it is complete."""
+    """The answer to one request, or to a batch of them. ``place`` is told once it is complete.
+
+    ``json`` and ``sse`` are what it may become; of a ``session``, it is kept there until the client has it.
+    """
 
     __slots__ = (
-        "_clock",
         "_fields",
         "_json",
-        "_limits",
         "_log",
         "_modern",
-        "_open_log",
-        "_over",
-        "_primes",
+        "_place",
+        "_session",
         "_sink",
         "_sse",
         "begun",
@@ -75,35 +87,29 @@ class Reply:
 
     def __init__(
         self,
+        place: Place,
         sink: Sink,
         principal: str,
         headers: Mapping[str, str],
-        limits: Limits,
-        clock: Clock,
-        over: Callable[[Reply], None],
         modern: bool,
         json: bool,
         sse: bool,
-        open_log: Callable[[], StreamLog] | None,
-        primes: bool,
+        session: Session | None,
     ) -> None:
         self.principal = principal
         self.headers = headers
-        self.begun = clock.now
+        self.begun = place.clock.now
         self.done = False
         self.streaming = False
         self.events: EventWriter | None = None
         self.exchanges: list[Exchange] = []
         self._sink: Sink | None = sink
-        self._limits = limits
-        self._clock = clock
-        self._over = over
+        self._place = place
         self._modern = modern
         self._json = json
         self._sse = sse
-        self._open_log = open_log
+        self._session = session
         self._log: StreamLog | None = None
-        self._primes = primes
         self._fields: tuple[Field, ...] = ()
 
     def with_field(self, field: Field) -> None:
@@ -162,7 +168,7 @@ class Reply:
             self.whole(200, (*STREAM_FIELDS, *self._fields), b"")
 
     def disconnect(self, retry: float) -> None:
-        if self.done or self._open_log is None or not self._sse:
+        if self.done or self._session is None or not self._sse:
             return
         if not self.streaming:
             self._stream()
@@ -187,7 +193,7 @@ class Reply:
         sink, self._sink = self._sink, None
         if sink is not None:
             sink.whole(status, fields, body)
-        self._over(self)
+        self._place.over(self)
 
     def lost(self) -> None:
         """Its connection is gone. What that means for the request, the endpoint knows."""
@@ -198,20 +204,21 @@ class Reply:
     def tick(self) -> None:
         if self.events is not None:
             self.events.tick()
-        elif self._sse and not self.streaming and self._clock.now - self.begun >= self._limits.json_seconds:
+        elif self._sse and not self.streaming and self._place.clock.now - self.begun >= self._place.limits.json_seconds:
             self._stream()
 
     def _stream(self) -> None:
         """An event stream from here on, if only into the log."""
         self.streaming = True
-        if self._open_log is not None:
-            self._log = self._open_log()
+        session = self._session
+        if session is not None:
+            self._log = session.events.open_stream()
         sink, self._sink = self._sink, None
         if sink is None:
             return
-        self.events = EventWriter(sink, self._fields, self._limits, self._clock, self._gone)
-        if self._log is not None:
-            if self._primes:
+        self.events = EventWriter(sink, self._fields, self._place.limits, self._place.clock, self._gone)
+        if self._log is not None and session is not None:
+            if session.runner.door.primes_streams:
                 self.events.write(event(b"", id=self._log.prime()))
             self._log.attach(self.events)
 
@@ -230,4 +237,4 @@ class Reply:
             if frame is not None:
                 self.events.send(frame)
             self.events.finish()
-        self._over(self)
+        self._place.over(self)

@@ -154,12 +154,15 @@ class Server(Hosting):
 
         registered = make_tool(self, fn, **options)
         self.tools.add(registered.definition.name, registered.definition, registered)
+        if registered.signature.header_params:
+            self.mirrored_params[registered.definition.name] = registered.signature.header_params
         self._changed("tools")
         return registered.definition
 
     def remove_tool(self, name: str) -> None:
         """Forget a tool and tell the clients. Raises ``UsageError`` where there is none."""
         self.tools.remove(name)
+        self.mirrored_params.pop(name, None)
         self._changed("tools")
 
     def resource(self, uri: str, **options: Any) -> Callable[[F], F]:

@@ -45,6 +45,8 @@ class Hosting:
         self._lifespan = LifespanRunner(self, lifespan)
         self._runners: set[Serving] = set()
         self._told: set[str] = set()
+        self.mirrored_params: dict[str, Mapping[str, str]] = {}
+        """Tool -> parameter -> header, for the tools that have parameters which travel as HTTP headers too."""
 
     def lifespan_in(self, loop: asyncio.AbstractEventLoop) -> Any:
         """What ``lifespan`` yielded, while it runs in this loop."""
@@ -124,11 +126,6 @@ class Hosting:
 
     def release(self, serving: Serving) -> None:
         self._runners.discard(serving)
-
-    def mirrored_params(self, tool: Any) -> Mapping[str, str] | None:
-        """The parameters of a tool that travel as HTTP headers too, and the names of those; ``None`` for none."""
-        found = cast("Server", self).tools.get(tool) if type(tool) is str else None
-        return found.signature.header_params or None if found is not None else None
 
     def _closed(self, runner: Serving, error: Exception | None) -> None:
         self._runners.discard(runner)

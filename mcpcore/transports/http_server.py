@@ -142,8 +142,11 @@ class ServerConnection(asyncio.Protocol):
                     self._since = self._site.clock.now
                     self._count(self._reader.buffered)
                     break
-                self._count(0)
+                if self._counted:
+                    self._count(0)
                 self._serve(head, body)
+                if self._reader.is_empty:
+                    break
         except Malformed as error:
             self._closing = self._lingers = True
             self._say_error(error.status, error.text)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from mcpcore.core.events import Cancelled
+from mcpcore.core.exchange import Exchange
 from mcpcore.eras.door import LegacyDoor, ModernDoor
 from mcpcore.errors import Closed
 from mcpcore.jsonrpc.codec import encode
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from mcpcore.core.events import Event, Notified
-    from mcpcore.core.exchange import Exchange
     from mcpcore.core.limits import Limits
     from mcpcore.core.streams import Stream
     from mcpcore.spec.revisions import Revision
@@ -46,8 +46,9 @@ class Host(Protocol):
 
     def release(self, serving: Serving) -> None: ...
 
-    def mirrored_params(self, tool: Any) -> Mapping[str, str] | None:
-        """The parameters of a tool that travel as headers too, and the names of those."""
+    @property
+    def mirrored_params(self) -> Mapping[str, Mapping[str, str]]:
+        """Tool -> parameter -> header, for the tools that have parameters which travel as headers too."""
         ...
 
     async def start_lifespan(self, user: object) -> None: ...
@@ -74,7 +75,9 @@ class HttpServing(Serving):
         peer.stream = stream
         try:
             event = peer.accept(message)
-            if event is not None:
+            if type(event) is Exchange:
+                self._serve(event)
+            elif event is not None:
                 self._handle(event)
             return event
         except Exception:  # a fault of ours; its sender gets an answer, and others are served on

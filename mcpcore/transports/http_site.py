@@ -62,6 +62,7 @@ class Site:
         )
         self.guard = Guard(rules, cors)
         self.authorize = options.authorize
+        self._mirrored = host.mirrored_params
         self._checks: dict[str, tuple[Mapping[str, str], Callable[..., str | None]]] = {}
         self._shown: set[str] = set()
         message_url = options.message_url or _MESSAGES.lstrip("/")
@@ -157,7 +158,7 @@ class Site:
             sink.whole(405, (*_TEXT, ("allow", f"{allow}, OPTIONS")), f"this path has {allow}\n".encode())
 
     def _param_check(self, tool: Any) -> Callable[..., str | None] | None:
-        mirrored = self.host.mirrored_params(tool)
+        mirrored = self._mirrored.get(tool) if type(tool) is str else None
         if mirrored is None:
             return None
         known = self._checks.get(tool)
