@@ -1,6 +1,6 @@
 """The everything server: whatever a conformance suite asks of a server under test, in one server object for both eras.
 
-    python examples/everything_server.py [--revisions 2025-11-25,2026-07-28]
+    python examples/everything_server.py [--transport http --port 8000] [--revisions 2025-11-25,2026-07-28]
 
 The names, texts and behaviours are a contract: the fixture of the official conformance suite, and what deeper checks of
 concurrency, cancellation, paging and structured output count on. It is a fixture, not a model: for a server that people
@@ -216,8 +216,9 @@ async def test_log_levels(ctx: Context) -> str:
 
 
 async def test_reconnection(ctx: Context) -> str:
-    """Answers after a while. On HTTP the stream would be closed in between; a pipe has no streams to close."""
+    """Answers after a while, and over HTTP lets its client hang up until then: the answer waits for it."""
     await ctx.info("Reconnection test started")
+    await ctx.close_stream(retry=0.1)
     await asyncio.sleep(0.2)
     return "Reconnection test completed"
 
@@ -564,12 +565,14 @@ async def updates_of_the_watched_resource(server: Server) -> AsyncIterator[None]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="A server with everything that conformance tests ask for.")
-    parser.add_argument("--transport", default="stdio", help="stdio (the default); http is not available yet")
-    parser.add_argument("--port", type=int, default=8000, metavar="N", help="for http, which is not available yet")
+    parser.add_argument("--transport", default="stdio", help="stdio (the default) or http")
+    parser.add_argument("--port", type=int, default=8000, metavar="N", help="for http; 0 takes a free one")
+    parser.add_argument("--cors", metavar="ORIGIN", help="for http: web pages of this origin may use the server")
     parser.add_argument("--revisions", metavar="A,B", help="speak only these protocol revisions; the default is all")
     given = parser.parse_args()
+    options = {"port": given.port, "cors": given.cors} if given.transport == "http" else {}
     try:
-        make_server(given.revisions.split(",") if given.revisions else None).run(given.transport)
+        make_server(given.revisions.split(",") if given.revisions else None).run(given.transport, **options)
     except UsageError as error:
         parser.exit(2, f"everything_server: {error}\n")
 

@@ -94,7 +94,7 @@ def server_leg(served: serving.Served, tmp_path_factory: pytest.TempPathFactory)
 def test_the_server_passes(scenario: Scenario | None, server_leg: Legs) -> None:
     every = [scenario] if scenario else ours("server")
     found = [text for one in every if one for text in complaints(one, server_leg(one.revision).checks[one.name])]
-    assert found == []
+    assert not found, "\n".join(found)
 
 
 @pytest.mark.parametrize("revision", official.REVISIONS)
@@ -122,4 +122,4 @@ def test_the_client_passes(scenario: Scenario | None, tmp_path: Path) -> None:
             output = tmp_path / str(number)
             output.mkdir()
             found += failures(one, official.play(one, client, output))
-    assert found == []
+    assert not found, "\n".join(found)
