@@ -48,7 +48,8 @@ class RequestReader:
     @property
     def is_empty(self) -> bool:
         """Nothing has come beyond what was handed out."""
-        return not self._received.data and not self._received.eof
+        received = self._received
+        return received.start == len(received.data) and not received.eof
 
     @property
     def ended(self) -> bool:
