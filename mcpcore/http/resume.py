@@ -116,18 +116,21 @@ class EventLog:
         comes from then on. What an earlier connection may have lost is only for who resumes with an id.
         """
         if self._standing is None:
-            self._standing = self._streams["0"] = StreamLog(self, "0")
+            self._standing = StreamLog(self, "0")
+            if not self.closed:
+                self._streams["0"] = self._standing
         return self._standing
 
     def open_stream(self) -> StreamLog:
         """The stream of one POST request."""
         self._opened += 1
-        key = _base36(self._opened)
-        stream = self._streams[key] = StreamLog(self, key)
+        stream = StreamLog(self, _base36(self._opened))
+        if not self.closed:
+            self._streams[stream.key] = stream
         return stream
 
     def after(self, last_event_id: str) -> Resumption | None:
-        """What follows that id on its own stream. The client has everything up to it: that is dropped.
+        """What follows that id on its own stream. The client has everything up to it, so that need not be kept.
 
         None where it cannot be resumed: the id is malformed, of another session, of no event that was handed to a
         connection, or something that comes after it was dropped.
@@ -145,7 +148,8 @@ class EventLog:
             known = position > 0  # that nothing came yet is said by priming events alone
         if not known:
             return None
-        stream._drop_to(position)
+        if not stream.attached:  # else when it is replaced: it may be slower than its client was with another one
+            stream._drop_to(position)
         return Resumption(stream, position)
 
     def close(self) -> None:
@@ -158,6 +162,7 @@ class EventLog:
             stream._end("closed")
         for stream in streams:
             stream._drop_to(stream._last)
+        self._streams.clear()
 
     # -- called by the streams ---------------------------------------------------------------------------------------
 
@@ -397,6 +402,7 @@ class Resumption:
     def attach(self, sink: Sink) -> None:
         """Hand to ``sink`` what follows the position, then what comes; without a gap or a repetition between them."""
         self.stream._attach(sink, self.position)
+        self.stream._drop_to(self.position)
 
 
 def _base36(number: int) -> str:

@@ -1,4 +1,4 @@
-"""The events of a session: handed over once and in order, resumed from any of them, never mixed, always within bounds."""
+"""The events of a session: handed over once and in order, resumed from any of them, never mixed, within bounds."""
 
 from __future__ import annotations
 
