@@ -21,7 +21,7 @@ from mcpcore.client.events import Events
 from mcpcore.client.notices import Callbacks
 from mcpcore.client.requests import OnProgress, Requests
 from mcpcore.client.rounds import Rounds
-from mcpcore.client.targets import InheritEnv, target_for
+from mcpcore.client.targets import Auth, HttpSettings, InheritEnv, TransportName, target_for
 from mcpcore.client.timeouts import Timeout, Timeouts
 from mcpcore.core.limits import Limits
 from mcpcore.errors import InvalidResult, MissingCapability, UsageError
@@ -31,6 +31,7 @@ from mcpcore.transports.opening import Verdict
 from mcpcore.types import Implementation, ServerCapabilities, SubscriptionFilter, from_wire
 
 if TYPE_CHECKING:
+    import ssl as tls
     from types import TracebackType
 
     from mcpcore.client.dial import Connection
@@ -61,6 +62,11 @@ class ClientOptions(TypedDict, total=False):
     restart: bool
     cache: bool
     verdict: Verdict | str | None
+    headers: Mapping[str, str] | None
+    auth: Auth | None
+    ssl: tls.SSLContext | None
+    proxy: str | None
+    transport: TransportName
     env: Mapping[str, str] | None
     cwd: str | os.PathLike[str] | None
     inherit_env: InheritEnv
@@ -72,9 +78,9 @@ class ClientOptions(TypedDict, total=False):
 class Client(Requests):
     """A client of one server: ``async with Client("python server.py") as client: await client.call_tool(...)``.
 
-    ``target`` is a command (a string, split as a shell would, or a list), or a server object of this process. One
-    client serves any number of tasks, and may be closed from any of them. It can be connected again after it was
-    closed.
+    ``target`` is a URL (http, https, http+unix), a command (a string, split as a shell would, or a list), or a server
+    object of this process. One client serves any number of tasks, and may be closed from any of them. It can be
+    connected again after it was closed.
 
     ``revisions``: a name or several, to speak no other. ``verdict``: what ``client.verdict`` of an earlier client of
     this server said; it spares the probe. ``sampling``, ``elicitation`` and ``roots`` answer the server's questions,
@@ -83,6 +89,10 @@ class Client(Requests):
     set, a 2026-07-28 server is asked for messages of every level, until ``set_log_level``; older ones choose
     themselves. ``output_check``: what becomes of a result that does not fit its tool's output schema. ``restart``: the
     next call starts a server that died again; streams go on by themselves. Raises ``UsageError`` for what cannot be.
+
+    Over HTTP ``headers`` go with every request, and over them what ``auth()``, async or not, says before each one.
+    ``ssl`` is a context of one's own, ``proxy`` a URL, ``None``, or what the environment says (``"env"``).
+    ``transport`` is found out unless it is ``"http"`` or ``"sse"``. A lost connection is made again by the next call.
     """
 
     def __init__(
@@ -106,6 +116,11 @@ class Client(Requests):
         restart: bool = False,
         cache: bool = True,
         verdict: Verdict | str | None = None,
+        headers: Mapping[str, str] | None = None,
+        auth: Auth | None = None,
+        ssl: tls.SSLContext | None = None,
+        proxy: str | None = "env",
+        transport: TransportName = "auto",
         env: Mapping[str, str] | None = None,
         cwd: str | os.PathLike[str] | None = None,
         inherit_env: InheritEnv = "safe",
@@ -129,10 +144,22 @@ class Client(Requests):
         self._caching = cache
         self._progress = progress
         self._level: str | None = LOG_LEVELS[0] if log is not None else None
+        timeouts = Timeouts().narrowed(timeout)
         settings = Settings(
-            target=target_for(target, limits, env=env, cwd=cwd, inherit_env=inherit_env, close_timeout=close_timeout),
-            revisions=_revisions(revisions),
-            timeouts=Timeouts().narrowed(timeout),
+            target=target_for(
+                target,
+                limits,
+                http=HttpSettings(headers=headers, auth=auth, ssl=ssl, proxy=proxy, transport=transport),
+                tools=self._tools,
+                agent=f"{name}/{version}",
+                connect_seconds=timeouts.connect,
+                env=env,
+                cwd=cwd,
+                inherit_env=inherit_env,
+                close_timeout=close_timeout,
+            ),
+            revisions=_spoken(_revisions(revisions), transport),
+            timeouts=timeouts,
             limits=limits,
             restart=restart,
             verdict=Verdict(verdict) if isinstance(verdict, str) else verdict,
@@ -164,7 +191,7 @@ class Client(Requests):
         nothing.
 
         Raises ``ConnectFailed`` (its text holds the last lines of the server's stderr), ``ConnectTimeout``, which is a
-        ``CallTimeout`` as well, or ``UnsupportedRevision``.
+        ``CallTimeout`` as well, ``Unauthorized``, or ``UnsupportedRevision``.
         """
         await self._link.connect()
         return self
@@ -291,10 +318,11 @@ class Client(Requests):
         *,
         timeout: Timeout = None,
         progress: OnProgress | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> dict[str, Any]:
         """Any request; the result object as it came. The envelope is added where the era wants one."""
         connection = self._link.live() or await self._link.connection()
-        return await self._ask(connection, method, dict(params or {}), timeout, progress)
+        return await self._ask(connection, method, dict(params or {}), timeout, progress, headers)
 
     async def notify(self, method: str, params: Mapping[str, Any] | None = None) -> None:
         """Any notification. Waits while the server does not read."""
@@ -310,6 +338,16 @@ def _check_extensions(extensions: Mapping[str, Any]) -> None:
     for name in extensions:
         if not re.fullmatch(EXTENSION, name):
             raise UsageError(f"extensions: {name!r} is no identifier with a prefix, such as com.example/thing")
+
+
+def _spoken(revisions: list[Revision], transport: str) -> list[Revision]:
+    """HTTP+SSE knows the legacy revisions alone."""
+    if transport != "sse":
+        return revisions
+    legacy = [revision for revision in revisions if not revision.modern]
+    if not legacy:
+        raise UsageError('transport="sse" is of the legacy revisions; allow one of them')
+    return legacy
 
 
 def _revisions(wanted: str | Iterable[str] | None) -> list[Revision]:

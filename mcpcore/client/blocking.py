@@ -245,17 +245,27 @@ class SyncClient:
         timeout: Timeout = None,
         progress: OnProgress | None = None,
         meta: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
         type: Any = None,
     ) -> ToolResult:
         """See ``Client.call_tool``."""
-        on = _threaded(progress)
-        return self._wait(self._client.call_tool(name, arguments, timeout=timeout, progress=on, meta=meta, type=type))
+        call = self._client.call_tool(
+            name, arguments, timeout=timeout, progress=_threaded(progress), meta=meta, headers=headers, type=type
+        )
+        return self._wait(call)
 
     def read_resource(
-        self, uri: str, *, refresh: bool = False, timeout: Timeout = None, meta: Mapping[str, Any] | None = None
+        self,
+        uri: str,
+        *,
+        refresh: bool = False,
+        timeout: Timeout = None,
+        meta: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> ReadResourceResult:
         """See ``Client.read_resource``."""
-        return self._wait(self._client.read_resource(uri, refresh=refresh, timeout=timeout, meta=meta))
+        read = self._client.read_resource(uri, refresh=refresh, timeout=timeout, meta=meta, headers=headers)
+        return self._wait(read)
 
     def get_prompt(
         self,
@@ -264,9 +274,10 @@ class SyncClient:
         *,
         timeout: Timeout = None,
         meta: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> GetPromptResult:
         """See ``Client.get_prompt``."""
-        return self._wait(self._client.get_prompt(name, arguments, timeout=timeout, meta=meta))
+        return self._wait(self._client.get_prompt(name, arguments, timeout=timeout, meta=meta, headers=headers))
 
     def complete(
         self,
@@ -353,9 +364,11 @@ class SyncClient:
         *,
         timeout: Timeout = None,
         progress: OnProgress | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> dict[str, Any]:
         """See ``Client.request``."""
-        return self._wait(self._client.request(method, params, timeout=timeout, progress=_threaded(progress)))
+        on = _threaded(progress)
+        return self._wait(self._client.request(method, params, timeout=timeout, progress=on, headers=headers))
 
     def notify(self, method: str, params: Mapping[str, Any] | None = None) -> None:
         """See ``Client.notify``."""

@@ -17,7 +17,7 @@ from mcpcore.errors import CallTimeout, Closed, ConnectionLost, InvalidResult, M
 from mcpcore.types import Progress, from_wire
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from mcpcore.client.timeouts import Timeouts
     from mcpcore.core.exchange import Pending
@@ -60,6 +60,7 @@ class Calls:
         self._open: dict[int | str, _Call] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._alarm = _NEVER
+        self._authorizes: bool = getattr(runner.channel, "asks_for_auth", False)
 
     async def ask(
         self,
@@ -70,16 +71,19 @@ class Calls:
         progress: Callable[[Progress], Any] | None = None,
         level: str | None = None,
         spent: float = 0.0,
+        headers: Mapping[str, str] | None = None,
     ) -> dict[str, Any]:
-        """The result of one request. ``spent`` seconds of the total are gone already.
+        """The result of one request. ``spent`` seconds of the total are gone already. ``headers`` are for it alone.
 
-        Raises ``RpcError``, ``ProtocolViolation``, ``CallTimeout``, ``ConnectionLost``, ``Closed``, or ``UsageError``
-        for parameters that JSON cannot say.
+        Raises ``RpcError``, ``ProtocolViolation``, ``CallTimeout``, ``ConnectionLost``, ``HttpError``, ``Closed``, or
+        ``UsageError`` for parameters that JSON cannot say, or for headers where there are none.
         """
         runner = self.runner
         if runner.congested:
             spent += await self._drained(method, params, limits, spent)
         id = runner.peer.mint()
+        if headers is not None or self._authorizes:
+            spent += await self._attach(id, headers, subject(method, params), limits, spent)
         token = id if limits.idle is not None or progress is not None else None
         pending = self._send(method, self.policy.wrap(params, level, token), id)
         call = _Call(pending, params, self.clock.now(), spent, limits)
@@ -129,7 +133,34 @@ class Calls:
             self._timer.cancel()
             self._timer = None
 
+    def remaining(self, id: int | str) -> float | None:
+        """The seconds that a request may still take; ``None`` where no limit applies to it."""
+        call = self._open.get(id)
+        if call is None:
+            return None
+        due = min(call.heard + call.idle, call.started + call.total)
+        return None if due == _NEVER else due - self.clock.now()
+
     # -- sending -------------------------------------------------------------------------------------------------------
+
+    async def _attach(
+        self, id: int | str, headers: Mapping[str, str] | None, name: str, limits: Timeouts, spent: float
+    ) -> float:
+        """Give a request its own header fields, in the context of its caller, and say how long it took to get them."""
+        channel = self.runner.channel
+        if not hasattr(channel, "attach"):
+            raise UsageError(f"{name}: headers travel over HTTP only; {self.runner.endpoint} is reached otherwise")
+        started = self.clock.now()
+        try:
+            async with asyncio.timeout(_shortest(limits, spent)):
+                fields = await channel.authorized(headers)
+        except TimeoutError:
+            waited = self.clock.now() - started
+            text = f"{name}: auth has not said anything for {waited:.3g} seconds"
+            raise self._timeout(text, "idle", waited) from None
+        if self.runner.lost is None:
+            channel.attach(id, fields)
+        return self.clock.now() - started
 
     def _send(self, method: str, params: dict[str, Any] | None, id: int | str) -> Pending:
         lost = self.runner.lost
@@ -143,13 +174,8 @@ class Calls:
     async def _drained(self, method: str, params: dict[str, Any], limits: Timeouts, spent: float) -> float:
         """Wait until the server reads again, and say how long that took."""
         started = self.clock.now()
-        allowed = [
-            limit
-            for limit in (limits.idle, None if limits.total is None else limits.total - spent)
-            if limit is not None
-        ]
         try:
-            async with asyncio.timeout(min(allowed) if allowed else None):
+            async with asyncio.timeout(_shortest(limits, spent)):
                 await self.runner.drained()
         except TimeoutError:
             waited = self.clock.now() - started
@@ -208,6 +234,12 @@ class Calls:
     def _timeout(self, text: str, limit: str, seconds: float) -> CallTimeout:
         runner = self.runner
         return CallTimeout(text, limit=limit, seconds=seconds, endpoint=runner.endpoint, stderr=runner.stderr_tail())
+
+
+def _shortest(limits: Timeouts, spent: float) -> float | None:
+    """What a call may wait for one thing."""
+    total = None if limits.total is None else limits.total - spent
+    return min((limit for limit in (limits.idle, total) if limit is not None), default=None)
 
 
 def again(error: McpError) -> McpError:

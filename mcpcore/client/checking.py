@@ -56,6 +56,10 @@ class ToolBook:
         self._tools.clear()
         self._validators.clear()
 
+    def get(self, name: str) -> Tool | None:
+        """The tool as it was listed."""
+        return self._tools.get(name)
+
     def may_repeat(self, name: str) -> bool:
         """Whether the tool's annotations say that calling it again does no harm."""
         tool = self._tools.get(name)

@@ -41,7 +41,8 @@ class Link:
     ) -> None:
         self.timeouts = settings.timeouts
         self.limits = settings.limits
-        self.restarts = settings.restart
+        self.restarts = settings.restart or settings.target.reconnects
+        self.mirrors = settings.target.mirrors
         self.verdict = settings.verdict
         self.log_level: str | None = None
         """What the user asked for by name: a server that was started again has to be told again."""

@@ -17,10 +17,12 @@ from mcpcore.client.timeouts import ConnectTimeout, Timeouts
 from mcpcore.errors import (
     ConnectFailed,
     ConnectionLost,
+    HttpError,
     McpError,
     MissingCapability,
     ProtocolViolation,
     RpcError,
+    Unauthorized,
     UnsupportedRevision,
 )
 from mcpcore.transports.opening import LostWhileProbing, Opening, Verdict, client_runner, open_conversation
@@ -69,10 +71,24 @@ class Connection:
         )
         notices.calls = self.calls
         notices.hearing = self.hearing
+        if hasattr(runner.channel, "listener"):
+            runner.channel.listener = self
 
     @property
     def endpoint(self) -> str:
         return self.runner.endpoint
+
+    def missed(self) -> None:
+        """News may have been missed, because a stream was interrupted or the session began anew."""
+        self.notices.forget()
+        self.hearing.missed()
+
+    def deaf(self, error: McpError) -> None:
+        """No news will come any more on this connection."""
+        self.hearing.deafen(error)
+
+    def remaining(self, id: int | str) -> float | None:
+        return self.calls.remaining(id)
 
     def require(self, method: str) -> None:
         """Raises ``MissingCapability`` where the server did not declare what this request needs."""
@@ -100,7 +116,7 @@ class Dialler:
     async def dial(self, verdict: Verdict | None) -> Connection:
         """A connection that stands. Cancelled, or where it fails, nothing is left of it.
 
-        Raises ``ConnectFailed``, ``ConnectTimeout``, ``UnsupportedRevision``, ``UsageError``.
+        Raises ``ConnectFailed``, ``ConnectTimeout``, ``Unauthorized``, ``UnsupportedRevision``, ``UsageError``.
         """
         settings = self._settings
         limit = settings.timeouts.connect
@@ -140,7 +156,7 @@ class Dialler:
             notices.close()
             if failure is error:
                 raise
-            raise failure from (error if isinstance(error, RpcError | ProtocolViolation) else None)
+            raise failure from (error if isinstance(error, RpcError | ProtocolViolation | HttpError) else None)
 
     def _where(self, runner: Runner) -> dict[str, str]:
         endpoint = getattr(runner.channel, "endpoint", self._settings.target.name)
@@ -156,6 +172,10 @@ class Dialler:
         where = self._where(runner)
         if isinstance(error, UnsupportedRevision):
             return UnsupportedRevision(f"{where['endpoint']}: {error}", error.offered)
+        if isinstance(error, HttpError) and not isinstance(error, Unauthorized):
+            return ConnectFailed(str(error).removeprefix(f"{error.endpoint}: "), **where)
+        if isinstance(error, ConnectionLost) and self._settings.target.reconnects:
+            return ConnectFailed(str(error).removeprefix(f"{error.endpoint}: "), **where)
         if isinstance(error, ConnectionLost):
             kind = LostWhileProbing if isinstance(error, LostWhileProbing) else ConnectFailed
             return kind(f"{cause or 'the server closed the connection'}, before the conversation stood", **where)

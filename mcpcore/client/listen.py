@@ -162,6 +162,14 @@ class Hearing(Protocol):
         """The server cancelled a request of ours, which only ends a stream."""
         ...
 
+    def missed(self) -> None:
+        """Events may have been missed."""
+        ...
+
+    def deafen(self, error: McpError) -> None:
+        """Nothing will be heard any more, although the connection stands."""
+        ...
+
     def lose(self, error: McpError | None) -> None:
         """The connection is over: every stream ends."""
         ...
@@ -233,6 +241,12 @@ class ListenRequests:
             self._calls.runner.peer.outgoing.pop(stream.id, None)  # type: ignore[arg-type]
             self._over(stream, None)
 
+    def missed(self) -> None:
+        """Nothing: a stream that is interrupted has ended."""
+
+    def deafen(self, error: McpError) -> None:
+        """Nothing: each stream has a request of its own."""
+
     def lose(self, error: McpError | None) -> None:
         for stream in list(self._streams.values()):
             self._over(stream, error)
@@ -286,8 +300,11 @@ class StandingNews:
         self._streams: dict[Stream, None] = {}
         self._holders: dict[str, set[Stream]] = {}
         self._changing = asyncio.Lock()
+        self._deaf: McpError | None = None
 
     async def open(self, stream: Stream, limits: Timeouts) -> None:
+        if self._deaf is not None:
+            raise again(self._deaf)
         stream.honoured = self._honoured(stream.wanted)
         self._streams[stream] = None
         try:
@@ -335,6 +352,14 @@ class StandingNews:
     def acknowledged(self, params: dict[str, Any]) -> None: ...
 
     def cancelled(self, params: dict[str, Any]) -> None: ...
+
+    def missed(self) -> None:
+        for stream in list(self._streams):
+            stream.push(Resync(), {})
+
+    def deafen(self, error: McpError) -> None:
+        self._deaf = error
+        self.lose(error)
 
     def lose(self, error: McpError | None) -> None:
         streams = list(self._streams)

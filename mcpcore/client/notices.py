@@ -94,6 +94,11 @@ class Notices:
         if function is not None:
             self._queue.put(method, function, params)
 
+    def forget(self) -> None:
+        """Any change may have been missed: what was kept may be wrong."""
+        self._cache.clear()
+        self._tools.forget()
+
     def close(self) -> None:
         self._queue.close()
 

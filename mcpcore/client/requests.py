@@ -7,6 +7,7 @@ here without being asked for; each has a way to be done by hand.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -15,6 +16,7 @@ from mcpcore.client.rounds import Rounds, Step
 from mcpcore.client.timeouts import Timeout
 from mcpcore.errors import InvalidResult, ProtocolViolation, RpcError, UsageError
 from mcpcore.spec import codes
+from mcpcore.spec.header_params import header_params
 from mcpcore.spec.members import sieve
 from mcpcore.spec.revisions import BY_NAME
 from mcpcore.types import (
@@ -47,6 +49,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Requests"]
 
+log = logging.getLogger("mcpcore.client")
+
 T = TypeVar("T")
 OnProgress = Callable[[Progress], Any]
 """Called in order, and before the result is there; an async one is waited for."""
@@ -56,7 +60,8 @@ class Requests:
     """The requests of one client. Every method raises, besides what it names:
 
     ``RpcError`` for what the server answered, ``InvalidResult`` where its result is not what the method promises,
-    ``CallTimeout``, ``ConnectionLost``, ``Closed``, and ``UsageError`` for a wrong argument or another event loop.
+    ``CallTimeout``, ``ConnectionLost``, ``HttpError``, ``Closed``, and ``UsageError`` for a wrong argument or another
+    event loop.
     """
 
     _link: Link
@@ -152,6 +157,8 @@ class Requests:
         result = await self._ask(connection, method, {} if cursor is None else {"cursor": cursor}, timeout)
         connection.policy.is_incomplete(method, result)
         page = _read(kind, result, method, None)
+        if method == "tools/list" and self._link.mirrors and connection.policy.revision.modern:
+            _leave_out(page.items, connection.endpoint)  # type: ignore[attr-defined]
         if self._caching and connection.policy.caches:
             self._cache.put(method, cursor, result, page, generation)
         return page
@@ -166,33 +173,51 @@ class Requests:
         timeout: Timeout = None,
         progress: OnProgress | None = None,
         meta: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
         type: Any = None,
     ) -> ToolResult:
         """Call a tool. A failure inside the tool is a result with ``is_error``, not an exception.
 
-        ``timeout``: seconds in total, or ``Timeouts``. ``progress`` is called in order, before this returns. ``type``
-        is what ``result.data`` is decoded as: a dataclass, TypedDict, msgspec Struct, pydantic model, or any type made
-        of them; ``InvalidResult`` where it does not fit. Questions of the server go to the client's callbacks; raises
+        ``timeout``: seconds in total, or ``Timeouts``. ``progress`` is called in order, before this returns.
+        ``headers`` are header fields for this request alone, over the client's own; HTTP only. ``type`` is what
+        ``result.data`` is decoded as: a dataclass, TypedDict, msgspec Struct, pydantic model, or any type made of
+        them; ``InvalidResult`` where it does not fit. Questions of the server go to the client's callbacks; raises
         ``TooManyRounds`` where they do not end. Specification:
         https://modelcontextprotocol.io/specification/2026-07-28/server/tools#calling-tools
         """
         params = {"name": name, "arguments": {} if arguments is None else dict(arguments)}
-        result, _ = await self._drive("tools/call", params, timeout, progress, meta)
+        try:
+            result, _ = await self._drive("tools/call", params, timeout, progress, meta, headers)
+        except RpcError as error:
+            if error.code != codes.HEADER_MISMATCH or not self._link.mirrors:
+                raise
+            # Refused unread: the tool may have changed which parameters are mirrored (streamable-http#client-behavior).
+            await self.list_tools(refresh=True, timeout=timeout)
+            result, _ = await self._drive("tools/call", params, timeout, progress, meta, headers)
         return self._tools.read(name, result, type)
 
     async def read_resource(
-        self, uri: str, *, refresh: bool = False, timeout: Timeout = None, meta: Mapping[str, Any] | None = None
+        self,
+        uri: str,
+        *,
+        refresh: bool = False,
+        timeout: Timeout = None,
+        meta: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> ReadResourceResult:
-        """The contents of a resource; from the cache while the server allows, unless ``refresh``."""
+        """The contents of a resource; from the cache while the server allows, unless ``refresh``. What is asked for
+        with ``headers`` of its own is never stored: it may belong to somebody else.
+        """
         connection = self._link.live() or await self._link.connection()
-        if not refresh and meta is None:
+        plain = meta is None and headers is None
+        if not refresh and plain:
             found: ReadResourceResult | None = self._cache.get("resources/read", uri)
             if found is not None:
                 return found
         generation = self._cache.generation
-        result, rounds = await self._drive("resources/read", {"uri": uri}, timeout, None, meta)
+        result, rounds = await self._drive("resources/read", {"uri": uri}, timeout, None, meta, headers)
         read = _read(ReadResourceResult, result, "resources/read", uri)
-        if self._caching and connection.policy.caches and not rounds and meta is None:
+        if self._caching and connection.policy.caches and not rounds and plain:
             self._cache.put("resources/read", uri, result, read, generation)
         return read
 
@@ -203,9 +228,10 @@ class Requests:
         *,
         timeout: Timeout = None,
         meta: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> GetPromptResult:
-        """A prompt, filled in. The values of its arguments are strings."""
-        result, _ = await self._drive("prompts/get", _prompt_params(name, arguments), timeout, None, meta)
+        """A prompt, filled in. The values of its arguments are strings. ``headers``: see ``call_tool``."""
+        result, _ = await self._drive("prompts/get", _prompt_params(name, arguments), timeout, None, meta, headers)
         return _read(GetPromptResult, result, "prompts/get", name)
 
     async def complete(
@@ -326,6 +352,7 @@ class Requests:
         timeout: Timeout,
         progress: OnProgress | None,
         meta: Mapping[str, Any] | None,
+        headers: Mapping[str, str] | None = None,
     ) -> tuple[dict[str, Any], bool]:
         """A complete result, and whether it took answers to get it."""
         connection = self._link.live() or await self._link.connection()
@@ -336,14 +363,17 @@ class Requests:
         sent = params if meta is None else {**params, "_meta": dict(meta)}
         on_progress = progress or self._progress
         level = self._level if connection.carries_level else None
-        result = await connection.calls.ask(method, sent, limits, progress=on_progress, level=level)
+        ask = connection.calls.ask
+        result = await ask(method, sent, limits, progress=on_progress, level=level, headers=headers)
         if not connection.policy.is_incomplete(method, result):
             return result, False
 
         async def retry(params: dict[str, Any], spent: float) -> tuple[dict[str, Any], bool]:
             connection = self._link.live() or await self._link.connection()
             sent = params if meta is None else {**params, "_meta": dict(meta)}
-            found = await connection.calls.ask(method, sent, limits, progress=on_progress, level=level, spent=spent)
+            found = await connection.calls.ask(
+                method, sent, limits, progress=on_progress, level=level, spent=spent, headers=headers
+            )
             return found, connection.policy.is_incomplete(method, found)
 
         def may_repeat() -> bool:
@@ -360,10 +390,12 @@ class Requests:
         params: dict[str, Any],
         timeout: Timeout,
         progress: OnProgress | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> Awaitable[dict[str, Any]]:
         limits = self._link.timeouts if timeout is None else self._link.timeouts.narrowed(timeout)
         level = self._level if connection.carries_level else None
-        return connection.calls.ask(method, params, limits, progress=progress or self._progress, level=level)
+        ask = connection.calls.ask
+        return ask(method, params, limits, progress=progress or self._progress, level=level, headers=headers)
 
 
 def _read(kind: type[T], result: dict[str, Any], method: str, about: str | None) -> T:
@@ -371,6 +403,16 @@ def _read(kind: type[T], result: dict[str, Any], method: str, about: str | None)
         return from_wire(kind, result)
     except InvalidResult as error:
         raise InvalidResult(f"{method if about is None else f'{method} {about[:100]}'}: {error}") from None
+
+
+def _leave_out(tools: list[Tool], endpoint: str) -> None:
+    """Drop the tools whose header parameters break the specification (streamable-http#schema-extension)."""
+    for tool in list(tools):
+        try:
+            header_params(tool.input_schema)
+        except ValueError as error:
+            tools.remove(tool)
+            log.warning("%s: the tool %.100r is left out: %s", endpoint, tool.name, error)
 
 
 def _prompt_params(name: str, arguments: Mapping[str, str] | None) -> dict[str, Any]:

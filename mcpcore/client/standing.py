@@ -10,7 +10,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any
 
-from mcpcore.client.listen import Event, ResourceUpdated, Stream
+from mcpcore.client.listen import Event, ResourceUpdated, Resync, Stream
 from mcpcore.client.notices import CHANGES, UPDATED
 from mcpcore.errors import McpError, MissingCapability, UsageError
 from mcpcore.types import SubscriptionFilter
@@ -132,7 +132,11 @@ class Standing:
         )
 
     def _heard(self, event: Event, params: dict[str, Any]) -> None:
-        if self._connection is not None:
+        if self._connection is None:
+            return
+        if isinstance(event, Resync):
+            self._tell_all(self._connection)
+        else:
             self._tell(self._connection, event, params)
 
     def _ended(self, stream: Stream) -> None:

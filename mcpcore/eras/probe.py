@@ -6,7 +6,8 @@ proves an era first decides.
 
 - A ``DiscoverResult`` proves a modern server. So does a recognised modern error: after one, ``initialize`` is never
 sent.
-- Any other error, whatever its code, or silence, means legacy: ``initialize``.
+- Any other error, whatever its code, or silence, means legacy: ``initialize``. But where the server wants credentials
+  first, it has said nothing about its era.
 
 Specification: https://modelcontextprotocol.io/specification/2026-07-28/basic/transports/stdio#backward-compatibility
 """
@@ -15,7 +16,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mcpcore.errors import ConnectFailed, McpError, RpcError, UnsupportedRevision
+from mcpcore.errors import ConnectFailed, McpError, RpcError, Unauthorized, UnsupportedRevision
 from mcpcore.spec import codes
 from mcpcore.spec.revisions import BY_NAME, MODERN, Revision
 
@@ -126,6 +127,8 @@ class Probe:
             if self._discovers >= _ATTEMPTS:
                 raise error
             return self._discover()
+        if isinstance(error, Unauthorized):
+            raise error
         if others:
             return None
         if self._handshakes:

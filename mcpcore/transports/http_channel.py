@@ -14,8 +14,6 @@ from contextlib import suppress
 from time import time
 from typing import TYPE_CHECKING, Any, Protocol
 
-import msgspec
-
 from mcpcore.core.limits import Limits
 from mcpcore.errors import ConnectionLost, HttpError, McpError, ProtocolViolation, UsageError
 from mcpcore.http.requester import (
@@ -32,6 +30,7 @@ from mcpcore.transports.http_call import Call
 from mcpcore.transports.http_pool import HttpPool, Unreachable
 
 if TYPE_CHECKING:
+    import ssl as tls
     from collections.abc import Callable, Coroutine, Mapping
 
     from mcpcore.errors import RpcError
@@ -42,8 +41,9 @@ if TYPE_CHECKING:
     from mcpcore.http.url import Url
     from mcpcore.transports.http_connection import Lost
     from mcpcore.transports.runner import Runner
+    from mcpcore.types import Tool
 
-__all__ = ["HttpChannel", "HttpOptions", "Listener", "called"]
+__all__ = ["ChannelOptions", "HttpChannel", "Listener", "called"]
 
 log = logging.getLogger("mcpcore.client")
 
@@ -52,24 +52,39 @@ _RETRIES = 3
 """How often a request is sent again because its server asked for time."""
 
 
-class HttpOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """What a client was made with, as far as HTTP is concerned."""
+class ChannelOptions:
+    """What a client was made with, as far as HTTP is concerned.
 
-    url: Any
-    """A ``Url``."""
-    fields: dict[str, tuple[str, str]] = {}
-    auth: Any = None
-    ssl: Any = None
-    proxy: Any = None
-    """A ``Proxy``."""
-    agent: str = "mcpcore"
-    limits: Limits = Limits()
-    connect_seconds: float | None = 30.0
-    close_seconds: float = 2.0
-    tool: Any = None
-    """``tool(name)`` gives the listed ``Tool``, if there is one."""
-    may_repeat_tool: Any = None
-    """``may_repeat_tool(name)``: whether its annotations say that calling it twice does no harm."""
+    ``auth`` is asked before each request for the header fields that authorize it. ``tool(name)`` gives the tool as it
+    was listed, ``may_repeat_tool(name)`` whether its annotations say that calling it twice does no harm.
+    """
+
+    def __init__(
+        self,
+        url: Url,
+        *,
+        fields: Fields | None = None,
+        auth: Callable[[], Any] | None = None,
+        ssl: tls.SSLContext | None = None,
+        proxy: Proxy | None = None,
+        agent: str = "mcpcore",
+        limits: Limits = Limits(),
+        connect_seconds: float | None = 30.0,
+        close_seconds: float = 2.0,
+        tool: Callable[[str], Tool | None] = lambda name: None,
+        may_repeat_tool: Callable[[str], bool] = lambda name: False,
+    ) -> None:
+        self.url = url
+        self.fields = fields or {}
+        self.auth = auth
+        self.ssl = ssl
+        self.proxy = proxy
+        self.agent = agent
+        self.limits = limits
+        self.connect_seconds = connect_seconds
+        self.close_seconds = close_seconds
+        self.tool = tool
+        self.may_repeat_tool = may_repeat_tool
 
 
 class Listener(Protocol):
@@ -91,9 +106,8 @@ class Listener(Protocol):
 class HttpChannel:
     """Never made itself. A subclass says what becomes of a message (``_send``) and of an answer."""
 
-    def __init__(self, runner: Runner, options: HttpOptions, pool: HttpPool | None = None) -> None:
-        url: Url = options.url
-        proxy: Proxy | None = options.proxy
+    def __init__(self, runner: Runner, options: ChannelOptions, pool: HttpPool | None = None) -> None:
+        url, proxy = options.url, options.proxy
         self.endpoint = str(url)
         self.listener: Listener | None = None
         self.options = options
@@ -213,6 +227,7 @@ class HttpChannel:
     async def _ask_auth(self) -> Fields:
         """In the context of the task where it is asked for; for what this channel sends by itself, in that of
         ``connect``."""
+        assert self.options.auth is not None
         try:
             found = self.options.auth()
             if inspect.isawaitable(found):
@@ -305,8 +320,7 @@ class HttpChannel:
         """Messages without an answer are: a second one tells a server nothing new."""
         if call.id is None:
             return True
-        tool_may: Callable[[str], bool] = self.options.may_repeat_tool or (lambda name: False)
-        return may_repeat(call.method, call.params, tool_may)
+        return may_repeat(call.method, call.params, self.options.may_repeat_tool)
 
     def refused(self, call: Call, head: ResponseHead, body: bytes) -> None:
         """An answer that is none."""

@@ -9,25 +9,31 @@ Specification: https://modelcontextprotocol.io/specification/2026-07-28/basic/tr
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from mcpcore.errors import ConnectFailed, ConnectionLost, McpError, ProtocolViolation, UsageError
 from mcpcore.http.media import is_json
 from mcpcore.http.param_headers import compile_extractor
-from mcpcore.http.requester import error_in, modern_lines, refusal, session_is_gone
+from mcpcore.http.proxies import proxy_from, proxy_in_environment
+from mcpcore.http.requester import checked_fields, error_in, modern_lines, refusal, session_is_gone
+from mcpcore.http.url import parse_url
 from mcpcore.jsonrpc.codec import Unreadable, decode
 from mcpcore.spec import codes
 from mcpcore.spec.header_params import header_params
 from mcpcore.spec.meta import PROTOCOL_VERSION
 from mcpcore.spec.revisions import MODERN
 from mcpcore.transports.http_call import Call
-from mcpcore.transports.http_channel import HttpChannel, HttpOptions, called
+from mcpcore.transports.http_channel import ChannelOptions, HttpChannel, called
 from mcpcore.transports.http_pool import Unreachable
 from mcpcore.transports.http_session import Sessions
 from mcpcore.transports.http_sse_client import SseChannel
 from mcpcore.transports.http_standing import pause_before
 
 if TYPE_CHECKING:
+    import ssl as tls
+    from collections.abc import Mapping
+
     from mcpcore.http.messages import ResponseHead
     from mcpcore.http.param_headers import Extractor
     from mcpcore.http.sse import Event
@@ -35,7 +41,7 @@ if TYPE_CHECKING:
     from mcpcore.transports.runner import Runner
     from mcpcore.types import Tool
 
-__all__ = ["StreamableChannel", "open_http"]
+__all__ = ["StreamableChannel", "channel_options", "open_http"]
 
 _KEPT_LINES = 1024
 """Header lines kept for the next request of the same method and name."""
@@ -43,7 +49,27 @@ _OLDER = frozenset({400, 404, 405})
 """Statuses with which a server may show that it knows HTTP+SSE alone."""
 
 
-async def open_http(runner: Runner, options: HttpOptions, transport: str) -> HttpChannel:
+def channel_options(
+    url: str,
+    *,
+    headers: Mapping[str, str] | None,
+    ssl: tls.SSLContext | None,
+    proxy: str | None,
+    **others: Any,
+) -> ChannelOptions:
+    """What the user gave, checked. ``proxy`` is ``"env"``, a URL, or ``None``. Raises ``UsageError``."""
+    try:
+        parsed = parse_url(url)
+    except ValueError as error:
+        raise UsageError(f"this URL cannot be used: {error}") from None
+    try:
+        found = proxy_in_environment(parsed, os.environ) if proxy == "env" else proxy_from(proxy) if proxy else None
+    except ValueError as error:
+        raise UsageError(f"the proxy cannot be used: {error}; proxy=None uses none") from None
+    return ChannelOptions(url=parsed, fields=checked_fields(headers), ssl=ssl, proxy=found, **others)
+
+
+async def open_http(runner: Runner, options: ChannelOptions, transport: str) -> HttpChannel:
     """A channel to a server by HTTP, with its first connection made; ``connection_made`` has been called.
 
     ``transport`` is ``"auto"``, ``"http"`` or ``"sse"``. Raises ``ConnectFailed``.
@@ -65,7 +91,7 @@ async def open_http(runner: Runner, options: HttpOptions, transport: str) -> Htt
 class StreamableChannel(HttpChannel):
     """``falls_back``: whether HTTP+SSE may take over."""
 
-    def __init__(self, runner: Runner, options: HttpOptions, *, falls_back: bool = True) -> None:
+    def __init__(self, runner: Runner, options: ChannelOptions, *, falls_back: bool = True) -> None:
         super().__init__(runner, options)
         self.sessions = Sessions(self)
         self._falls_back = falls_back
@@ -124,7 +150,7 @@ class StreamableChannel(HttpChannel):
 
     def _extractor(self, name: Any) -> Extractor | None:
         """What reads the header parameters of a tool from its arguments; ``None`` where it has none that are known."""
-        tool: Tool | None = self.options.tool(name) if self.options.tool is not None else None
+        tool = self.options.tool(name)
         if tool is None:
             return None
         known = self._extractors.get(name)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from mcpcore.errors import ConnectFailed, McpError
 from mcpcore.http.requester import refusal
 from mcpcore.transports.http_call import Call
-from mcpcore.transports.http_channel import HttpChannel, HttpOptions, called
+from mcpcore.transports.http_channel import HttpChannel, ChannelOptions, called
 
 if TYPE_CHECKING:
     from mcpcore.http.messages import ResponseHead
@@ -29,7 +29,7 @@ __all__ = ["SseChannel"]
 class SseChannel(HttpChannel):
     """It owns its pool, also one that it was given, once it is open."""
 
-    def __init__(self, runner: Runner, options: HttpOptions, pool: HttpPool | None = None) -> None:
+    def __init__(self, runner: Runner, options: ChannelOptions, pool: HttpPool | None = None) -> None:
         super().__init__(runner, options, pool)
         self._stream = Call(self, "GET", self.limits)
         self._target: asyncio.Future[Url] = self.loop.create_future()

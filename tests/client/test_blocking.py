@@ -96,7 +96,7 @@ def test_errors_are_the_same() -> None:
     with pytest.raises(ConnectFailed):
         SyncClient("no-such-program-here").connect()
     with pytest.raises(UsageError):
-        SyncClient("http://x")
+        SyncClient("http://")
     assert threads() == []
 
 
