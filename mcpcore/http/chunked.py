@@ -1,7 +1,7 @@
 """The chunked transfer coding, decoded strictly: any cut, linear time, bounded beside the data itself.
 
 A size is 1 to 16 hexadecimal digits, nothing before and after it but an extension. Extensions and trailers are dropped,
-and counted: one body may bring 8 KiB of them. Everything else is ``Malformed`` (400), as soon as it is seen.
+and counted: one body may bring 8 KiB of them. Everything else is ``Malformed`` (400), at the latest when its line ends.
 
 Specification: RFC 9112 section 7.1.
 """
@@ -17,10 +17,8 @@ __all__ = ["ChunkedDecoder"]
 
 _EXTRA_BYTES = 8 * 1024
 _SIZE_BYTES = 18  # of a size line without an extension
-_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})(;[\t -~\x80-\xff]*)?\r\n")
-_SIZE_BEGUN = re.compile(rb"[0-9A-Fa-f]{0,16}|[0-9A-Fa-f]{1,16}(;[\t -~\x80-\xff]*)?\r?")
-_TRAILER = re.compile(rb"[-!#$%&'*+.^_`|~0-9A-Za-z]+:[\t -~\x80-\xff]*\r\n")
-_TRAILER_BEGUN = re.compile(rb"([-!#$%&'*+.^_`|~0-9A-Za-z]+(:[\t -~\x80-\xff]*\r?)?)?|\r")
+_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})(;[\t -~\x80-\xff]*)?")
+_TRAILER = re.compile(rb"[-!#$%&'*+.^_`|~0-9A-Za-z]+:[\t -~\x80-\xff]*")
 
 _SIZES, _DATA, _DATA_END, _TRAILERS = range(4)
 
@@ -63,14 +61,16 @@ class ChunkedDecoder:
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def _size(self, received: Received, limit: int | None) -> bool:
-        match = _SIZE.match(received.data, received.start)
-        if match is None:
-            self._await(_SIZE_BEGUN, received, "a chunk has no proper size")
+        end = self._line(received)
+        if end < 0:
             return False
+        match = _SIZE.fullmatch(received.data, received.start, end)
+        if match is None:
+            raise Malformed(400, "a chunk has no proper size")
         size = int(match[1], 16)
         if match[2]:
             self._count(len(match[2]))
-        received.skip(match.end())
+        received.skip(end + 2)
         self._left = size
         self._total += size
         if limit is not None and self._total > limit:
@@ -89,22 +89,29 @@ class ChunkedDecoder:
         return False
 
     def _trailer(self, received: Received) -> bool:
-        if received.data.startswith(b"\r\n", received.start):
-            received.skip(received.start + 2)
-            self.ended = True
-            return True
-        match = _TRAILER.match(received.data, received.start)
-        if match is None:
-            self._await(_TRAILER_BEGUN, received, "a trailer of a chunked body is no header field")
+        end = self._line(received)
+        if end < 0:
             return False
-        self._count(match.end() - match.start())
-        received.skip(match.end())
+        if end == received.start:
+            self.ended = True
+        elif _TRAILER.fullmatch(received.data, received.start, end):
+            self._count(end + 2 - received.start)
+        else:
+            raise Malformed(400, "a trailer of a chunked body is no header field")
+        received.skip(end + 2)
         return True
 
-    def _await(self, begun: re.Pattern[bytes], received: Received, complaint: str) -> None:
-        """The line is not whole: it may become so, and is not too long yet."""
-        if len(received) > self._extra + _SIZE_BYTES or not begun.fullmatch(received.data, received.start):
-            raise Malformed(400, complaint)
+    def _line(self, received: Received) -> int:
+        """Where the line ends that begins here, or -1: it is not complete, and neither too long nor wrong already."""
+        data = received.data
+        end = data.find(b"\r\n", received.searched)
+        if end < 0:
+            if data.find(b"\n", received.searched) >= 0:
+                raise Malformed(400, "a line between two chunks ends without a carriage return")
+            if len(received) > self._extra + _SIZE_BYTES:
+                self._count(len(received))
+            received.searched = max(received.start, len(data) - 1)  # the last byte may be a CR
+        return end
 
     def _count(self, extra: int) -> None:
         self._extra -= extra

@@ -24,9 +24,9 @@ _BEGINNINGS = frozenset(b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabc
 
 
 class Received:
-    """``data[start:]`` is what is held; ``eof`` says that nothing follows; no head ends before ``searched``.
+    """``data[start:]`` is what is held; ``eof`` says that nothing follows. The readers look into it directly.
 
-    The readers look into it directly.
+    ``searched``: where to go on looking for the end of the head, or of the line, that begins at ``start``.
     """
 
     __slots__ = ("data", "eof", "searched", "start")
@@ -84,12 +84,12 @@ class Received:
         CR, more than ``limit`` bytes. These are judged by where they stand, so the cut makes no difference.
         """
         data, start = self.data, self.start
+        if start < len(data) and data[start] not in _BEGINNINGS:
+            raise Malformed(400, "the bytes do not begin like an HTTP/1.1 message")
         end = data.find(BLANK_LINE, self.searched)
         if 0 <= end <= start + limit - len(BLANK_LINE):
             return end
         new, self.searched = self.searched, max(start, len(data) - len(BLANK_LINE) + 1)
-        if start < len(data) and data[start] not in _BEGINNINGS:
-            raise Malformed(400, "the bytes do not begin like an HTTP/1.1 message")
         if _BARE_LF.search(data, new, start + limit + 1):
             raise Malformed(400, "a line of the head ends without a carriage return")
         if len(data) - start > limit:
