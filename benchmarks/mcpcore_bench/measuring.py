@@ -27,17 +27,26 @@ MOST_CALLS = 50_000
 
 @dataclass(frozen=True)
 class Task:
-    """What to measure. ``command`` starts the server to talk to; empty means a server object in the same process."""
+    """What to measure. ``command`` starts the server to talk to; empty means a server object in the same process.
+
+    Over HTTP it is the URL alone.
+    """
 
     era: str
     window: int
     seconds: float
     warm_seconds: float
+    warm_calls: int
     command: Sequence[str]
 
     @property
     def revision(self) -> str:
         return "2026-07-28" if self.era == "modern" else "2025-11-25"
+
+    @property
+    def url(self) -> str:
+        """The URL to call, or "" where a command or an object is."""
+        return self.command[0] if self.command and self.command[0].startswith("http://") else ""
 
 
 @dataclass
@@ -70,9 +79,10 @@ def parse_task() -> Task:
     parser.add_argument("--window", type=int, required=True)
     parser.add_argument("--seconds", type=float, required=True)
     parser.add_argument("--warm-seconds", type=float, required=True)
+    parser.add_argument("--warm-calls", type=int, default=0)
     parser.add_argument("command", nargs="*")
     given = parser.parse_args()
-    return Task(given.era, given.window, given.seconds, given.warm_seconds, given.command)
+    return Task(given.era, given.window, given.seconds, given.warm_seconds, given.warm_calls, given.command)
 
 
 def run(connect: Callable[[Task], AbstractAsyncContextManager[Call]]) -> None:
@@ -97,14 +107,15 @@ async def _measure(connect: Callable[[Task], AbstractAsyncContextManager[Call]])
 
 
 async def _warm(call: Call, task: Task) -> float:
-    """Calls until the warm-up time is over, in three parts at least; returns the calls a second of the last one."""
-    count, spent = max(16, task.window), 0.0
+    """Calls until the warm-up is over, in three parts at least; returns the calls a second of the last one."""
+    count, spent, calls = max(16, task.window), 0.0, 0
     for part_number in itertools.count(1):
         start = time.perf_counter()
         await _drive(_Run(call, count, []), task.window)
         part = time.perf_counter() - start
         spent += part
-        if spent >= task.warm_seconds and part_number >= 3:
+        calls += count
+        if spent >= task.warm_seconds and calls >= task.warm_calls and part_number >= 3:
             break
         count = min(2 * count, 2048)
     return count / part
