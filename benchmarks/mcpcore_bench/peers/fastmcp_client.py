@@ -1,4 +1,4 @@
-"""The client of FastMCP 4.1: over stdio, or to a server object in the same process."""
+"""The client of FastMCP 4.1: over stdio, to a URL, or to a server object in the same process."""
 # mypy: disable-error-code="import-not-found"
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from mcpcore_bench.measuring import Call, Task, run
 
 @contextlib.asynccontextmanager
 async def connect(task: Task) -> AsyncIterator[Call]:
-    if task.command:
+    if task.url:
+        target = task.url
+    elif task.command:
         target = StdioTransport(task.command[0], list(task.command[1:]), keep_alive=False)
     else:
         from mcpcore_bench.peers.fastmcp_server import server as target

@@ -1,4 +1,4 @@
-"""The client of the official Python SDK (mcp 2.3): over stdio, or to a server object in the same process."""
+"""The client of the official Python SDK (mcp 2.3): over stdio, to a URL, or to a server object in the same process."""
 # mypy: disable-error-code="import-not-found"
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from mcpcore_bench.measuring import Call, Task, run
 
 @contextlib.asynccontextmanager
 async def connect(task: Task) -> AsyncIterator[Call]:
-    if task.command:
+    if task.url:
+        target = task.url
+    elif task.command:
         target = StdioServerParameters(command=task.command[0], args=list(task.command[1:]))
     else:
         from mcpcore_bench.peers.mcp_server import server as target

@@ -1,4 +1,4 @@
-"""The client of mcpcore: over stdio, or to a server object in the same process. Public names only, no setting."""
+"""The client of mcpcore: over stdio, to a URL, or to a server object in the same process. Public names, no setting."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mcpcore_bench.measuring import Call, Task, run
 
 @contextlib.asynccontextmanager
 async def connect(task: Task) -> AsyncIterator[Call]:
-    target: list[str] | Server = list(task.command)
+    target: str | list[str] | Server = task.url or list(task.command)
     if not task.command:
         from mcpcore_bench.peers.mcpcore_server import server
 

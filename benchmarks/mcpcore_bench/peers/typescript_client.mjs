@@ -1,22 +1,25 @@
-// The client of the official TypeScript SDK, version 2, over stdio. Takes the same arguments and prints the same line
-// of JSON as mcpcore_bench/measuring.py does for the Python clients.
+// The client of the official TypeScript SDK, version 2, over stdio or to a URL. Takes the same arguments and prints the
+// same line of JSON as mcpcore_bench/measuring.py does for the Python clients.
 
 import { parseArgs } from "node:util";
 
-import { Client } from "@modelcontextprotocol/client";
+import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
 import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
 
 const MOST_CALLS = 50_000;
 const option = { type: "string" };
 const { values, positionals } = parseArgs({
-  options: { era: option, window: option, seconds: option, "warm-seconds": option },
+  options: { era: option, window: option, seconds: option, "warm-seconds": option, "warm-calls": option },
   allowPositionals: true,
 });
 const window = Number(values.window);
 const mode = values.era === "modern" ? { pin: "2026-07-28" } : "legacy";
 
 const client = new Client({ name: "bench", version: "0" }, { versionNegotiation: { mode } });
-await client.connect(new StdioClientTransport({ command: positionals[0], args: positionals.slice(1) }));
+const [target, ...args] = positionals;
+const url = target.startsWith("http://");
+const transport = url ? new StreamableHTTPClientTransport(new URL(target)) : new StdioClientTransport({ command: target, args });
+await client.connect(transport);
 
 async function drive(calls) {
   let left = calls;
@@ -34,12 +37,15 @@ async function drive(calls) {
 
 async function warm() {
   let spent = 0;
+  let calls = 0;
   for (let count = Math.max(16, window), parts = 1; ; count = Math.min(2 * count, 2048), parts += 1) {
     const start = performance.now();
     await drive(count);
     const part = (performance.now() - start) / 1000;
     spent += part;
-    if (spent >= Number(values["warm-seconds"]) && parts >= 3) return count / part;
+    calls += count;
+    const enough = spent >= Number(values["warm-seconds"]) && calls >= Number(values["warm-calls"]);
+    if (enough && parts >= 3) return count / part;
   }
 }
 
