@@ -17,13 +17,14 @@ from typing import Any
 from mcpcore_bench.compare import Comparison
 from mcpcore_bench.cores import Cores, on_core
 from mcpcore_bench.environments import PEERS, InstallFailed, cache_directory, prepare
+from mcpcore_bench.http_implementations import everyone_on_http
 from mcpcore_bench.implementations import Implementation, everyone, mcpcore_root
 from mcpcore_bench.measurements import Bench
 from mcpcore_bench.procfs import cpu_source
 from mcpcore_bench.results import Results
 from mcpcore_bench.table import Table, verdicts
 from mcpcore_bench.targets import Verdict, judge
-from mcpcore_bench.workloads import GROUPS, WORKLOADS
+from mcpcore_bench.workloads import GROUPS, HTTP_GROUPS, WORKLOADS
 
 __all__ = ["main"]
 
@@ -65,7 +66,7 @@ def _groups(text: str) -> list[str]:
 def _compare(options: argparse.Namespace) -> int:
     source, cpu_ns = cpu_source()
     cores = Cores.available()
-    implementations = everyone([sys.executable, *options.python])
+    implementations = _measured(options.only, [sys.executable, *options.python])
     quick = options.quick
     bench = Bench(cores, cpu_ns, seconds=0.2 if quick else 0.5, warm_seconds=0.1 if quick else 0.25)
     facts = _facts(source, cores, implementations)
@@ -91,6 +92,13 @@ def _compare(options: argparse.Namespace) -> int:
     return 1 if options.check and missed else 0
 
 
+def _measured(groups: Sequence[str], pythons: Sequence[str], *, build: bool = True) -> list[Implementation]:
+    """Who takes part in these groups: an environment that no group needs is not built."""
+    on_pipes = everyone(pythons, build=build) if set(groups) - set(HTTP_GROUPS) else []
+    on_http = everyone_on_http(pythons, build=build) if set(groups) & set(HTTP_GROUPS) else []
+    return [*on_pipes, *on_http]
+
+
 def _print(
     facts: dict[str, Any], comparison: Comparison, implementations: Sequence[Implementation], found: Sequence[Verdict]
 ) -> None:
@@ -111,7 +119,7 @@ def _facts(source: str, cores: Cores, implementations: Sequence[Implementation])
         "processor time from": source,
         "load average, before": os.getloadavg()[0],
         "mcpcore": f"{mcpcore_root()} at {_commit(mcpcore_root())}",
-        "implementations": ", ".join(each.label for each in implementations),
+        "implementations": ", ".join(dict.fromkeys(each.label for each in implementations)),
         "date": time.strftime("%Y-%m-%d %H:%M", time.gmtime()) + " UTC",
     }
 
@@ -166,8 +174,8 @@ def _peers(options: argparse.Namespace) -> int:
 
 def _list(options: argparse.Namespace) -> int:
     for workload in WORKLOADS:
-        print(f"{workload.group:8}{workload.key:16}{workload.title}")
+        print(f"{workload.group:12}{workload.key:16}{workload.title}")
     print(f"\nenvironments: {cache_directory()}")
-    for each in everyone([sys.executable], build=False):
+    for each in _measured(GROUPS, [sys.executable], build=False):
         print(f"{each.label}: {each.broken or 'ready'}")
     return 0

@@ -9,19 +9,35 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from mcpcore_bench.figures import Sample
+from mcpcore_bench.http_wire import NO_SESSION
 from mcpcore_bench.implementations import Implementation, ceilings
-from mcpcore_bench.load import OpeningFailed, ServerDied
 from mcpcore_bench.measurements import FORBIDDEN, Bench, ScriptFailed, reason
+from mcpcore_bench.process import OpeningFailed, ServerDied
 from mcpcore_bench.results import NO_ERA, Key, Results
 from mcpcore_bench.wire import ERAS, Era, WrongReply
-from mcpcore_bench.workloads import CLIENT, COLD, IMPORT, MEMORY, MODULES, STDIO, WORKLOADS, Workload
+from mcpcore_bench.workloads import (
+    CLIENT,
+    COLD,
+    HTTP,
+    HTTP_CLIENT,
+    HTTP_GROUPS,
+    IMPORT,
+    MEMORY,
+    MODULES,
+    STDIO,
+    WORKLOADS,
+    Serve,
+    Workload,
+)
 
 __all__ = ["Comparison", "module_note", "rotated"]
 
 FAILURES = (WrongReply, OpeningFailed, ServerDied, ScriptFailed)
+HTTP_ROUNDS: Final = 5
+"""Fewer than elsewhere: over HTTP there are many rows, and the processor's time is counted exactly."""
 Item = TypeVar("Item")
 
 
@@ -45,35 +61,45 @@ class Comparison:
     def run(self, groups: Sequence[str]) -> None:
         """Measures the groups one after the other, each in its interleaved rounds."""
         self._note_absences(groups)
-        stages = {"stdio": self._stdio, "client": self._client, "memory": self._memory, "cold": self._cold}
+        stages: dict[str, Callable[[int], None]] = {
+            "stdio": self._stdio,
+            "client": partial(self._clients, CLIENT),
+            "memory": self._memory,
+            "cold": self._cold,
+            "http": self._http,
+            "http-client": partial(self._clients, HTTP_CLIENT),
+        }
         for group in groups:
-            for number in range(self.rounds):
+            for number in range(min(self.rounds, HTTP_ROUNDS) if group in HTTP_GROUPS else self.rounds):
                 stages[group](number)
         if "cold" in groups:
             for era in ERAS:
                 self._modules(era)
 
     def _note_absences(self, groups: Sequence[str]) -> None:
-        for workload in WORKLOADS:
-            for each in self.implementations:
-                why = each.why_absent(workload)
-                if workload.group in groups and workload.invites(each.family) and why:
-                    for era in (NO_ERA,) if workload is IMPORT else ERAS:
+        for workload in (each for each in WORKLOADS if each.group in groups):
+            for each in (each for each in self.implementations if each.takes(workload)):
+                for era in workload.eras:
+                    if why := each.why_absent(workload, era):
                         self.results.fail((workload.key, era, each.label), why)
 
     def _takes_part(self, workload: Workload, era: str, each: Implementation) -> bool:
-        return workload.invites(each.family) and not self.results.failed((workload.key, era, each.label))
+        return each.takes(workload) and not self.results.failed((workload.key, era, each.label))
+
+    def _in_order(self, group: str, number: int) -> list[Implementation]:
+        """The group's implementations in the order of the round."""
+        return rotated([each for each in self.implementations if group in each.groups], number)
 
     def _turns(self, number: int, workload: Workload) -> Iterator[tuple[Era, Implementation]]:
         """Who measures the workload in this round, in order."""
         for era in ERAS:
-            for each in rotated(self.implementations, number):
+            for each in self._in_order(workload.group, number):
                 if self._takes_part(workload, era, each):
                     yield era, each
 
     def _stdio(self, number: int) -> None:
         for era in ERAS:
-            for each in rotated(self.implementations, number):
+            for each in self._in_order("stdio", number):
                 due = [workload for workload in STDIO if self._takes_part(workload, era, each)]
                 if due:
                     self.say(f"stdio, round {number + 1}, {era}: {each.label}")
@@ -94,17 +120,44 @@ class Comparison:
                 self.results.fail((due[0].key, era, each.label), reason(failure))
                 due = due[1:]
 
-    def _client(self, number: int) -> None:
-        servers = ceilings(self.implementations)
-        for workload in CLIENT:
+    def _http(self, number: int) -> None:
+        for each in self._in_order("http", number):
+            ways: dict[Serve, list[tuple[Workload, str]]] = {}
+            for era in (*ERAS, NO_SESSION):
+                for workload in HTTP:
+                    if era in workload.eras and self._takes_part(workload, era, each):
+                        ways.setdefault(workload.served(era), []).append((workload, era))
+            for serve, due in ways.items():
+                self.say(f"http, round {number + 1}, {serve.answer}: {each.label}")
+                self._http_one(each, serve, due)
+
+    def _http_one(self, each: Implementation, serve: Serve, due: list[tuple[Workload, str]]) -> None:
+        """One server process; what comes after a failure gets a process of its own."""
+        while due:
+            try:
+                for workload, era, sample in self.bench.http(each, serve, due):
+                    self.results.add((workload.key, era, each.label), sample)
+                    due = due[1:]
+            except FAILURES as failure:
+                ended = due[0][1] if isinstance(failure, OpeningFailed) else ""
+                for workload, era in due:
+                    if (workload, era) == due[0] or era == ended:
+                        self.results.fail((workload.key, era, each.label), reason(failure))
+                due = [(workload, era) for workload, era in due[1:] if era != ended]
+
+    def _clients(self, workloads: Sequence[Workload], number: int) -> None:
+        for workload in workloads:
+            http = workload.group in HTTP_GROUPS
+            servers = ceilings(self.implementations, "http" if http else "stdio")
             for era, each in self._turns(number, workload):
                 key = (workload.key, era, each.label)
                 server = servers.get(each.python) or next(iter(servers.values()), None)
                 if server is None:
                     self.results.fail(key, "n/a: no ceiling to talk to")
                     continue
-                self.say(f"client, round {number + 1}, {era}: {each.label}")
-                self._keep(key, partial(self.bench.client, each, server, era, workload.window))
+                self.say(f"{workload.group}, round {number + 1}, {era}: {each.label}")
+                client = self.bench.http_client if http else self.bench.client
+                self._keep(key, partial(client, each, server, era, workload.window))
 
     def _memory(self, number: int) -> None:
         for workload in MEMORY:
@@ -121,7 +174,7 @@ class Comparison:
                         self.bench.cold(each, era)
                 self.say(f"cold start {turn + 1}, {era}: {each.label}")
                 self._keep((COLD.key, era, each.label), partial(self.bench.cold, each, era))
-            for each in rotated(self.implementations, turn):
+            for each in self._in_order("cold", turn):
                 if self._takes_part(IMPORT, NO_ERA, each):
                     self.say(f"import {turn + 1}: {each.label}")
                     self._keep((IMPORT.key, NO_ERA, each.label), partial(self.bench.importing, each))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -42,6 +43,11 @@ class Peer:
         return cache_directory() / (self.name + suffix)
 
     @property
+    def pin(self) -> str:
+        """The version that is asked for, for a peer that is not installed: "1.30.*"."""
+        return re.split("==|@(?=[^@]*$)", self.packages[0])[-1]
+
+    @property
     def stamp(self) -> str:
         return json.dumps([self.installer, *self.packages])
 
@@ -57,6 +63,22 @@ PEERS: Final = {
             "npm",
             ("@modelcontextprotocol/server@~2.4.0", "@modelcontextprotocol/client@~2.4.0", "zod@^4.2.0"),
         ),
+        # What follows is for HTTP alone. "fast" is no peer: uvicorn and the ceilings take a parser and a loop from it.
+        Peer("fast", "pip", ("uvloop==0.23.*", "httptools==0.9.*")),
+        Peer("mcp1", "pip", ("mcp==1.30.*",)),
+        Peer("chuk", "pip", ("chuk-mcp-server==0.26.*",)),
+        Peer(
+            "typescript-http",
+            "npm",
+            (
+                "@modelcontextprotocol/server@~2.4.0",
+                "@modelcontextprotocol/client@~2.4.0",
+                "@modelcontextprotocol/node@~2.1.2",
+                "zod@^4.2.0",
+            ),
+        ),
+        Peer("typescript1", "npm", ("@modelcontextprotocol/sdk@~1.32.2", "zod@^4.2.0")),
+        Peer("mcp-lite", "npm", ("mcp-lite@~0.10.0", "@hono/node-server@^2.1.8", "hono@^4.11.4", "zod@^4.2.0")),
     )
 }
 
@@ -74,6 +96,11 @@ class Environment:
         if script.suffix == ".mjs":
             return [self.interpreter, str(self._staged(script))]
         return [self.interpreter, str(script)]
+
+    @property
+    def packages(self) -> Path:
+        """The directory of a Python environment's packages."""
+        return next((self.peer.directory / "venv").glob("lib/python3*/site-packages"))
 
     def _staged(self, script: Path) -> Path:
         """A copy beside ``node_modules``: an ES module finds packages only in the directories above itself."""

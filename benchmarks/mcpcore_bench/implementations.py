@@ -14,12 +14,24 @@ from pathlib import Path
 from typing import Final
 
 from mcpcore_bench.environments import PEERS, Environment, InstallFailed, child_environment, prepare
+from mcpcore_bench.http_wire import BOTH_KINDS
 from mcpcore_bench.workloads import Workload
 
-__all__ = ["Implementation", "ceilings", "everyone", "mcpcore_root"]
+__all__ = [
+    "HERE",
+    "TITLES",
+    "Implementation",
+    "ceilings",
+    "everyone",
+    "mcpcore_root",
+    "probe",
+    "python_version",
+    "script_environment",
+]
 
 HERE: Final = Path(__file__).parent
 PROBE_SECONDS: Final = 60.0
+PIPE_GROUPS: Final = ("stdio", "client", "memory", "cold")
 
 IMPORTS: Final = {
     "ceiling": "import asyncio, orjson",
@@ -45,8 +57,9 @@ TYPESCRIPT_ABSENT: Final = {"memory": "no script for it here", "import": "not Py
 class Implementation:
     """``family`` is ceiling, mcpcore or a peer's name; ``python`` the version it runs on ("" for Node).
 
-    ``server``, ``client`` and ``importing`` are command lines, empty where ``absent`` (by a workload's key or group)
-    says why.
+    ``groups`` are those of the workloads that it takes part in. ``server``, ``client`` and ``importing`` are command
+    lines, empty where ``absent`` (by a workload's key, its group or an era) says why. ``json_accept`` is the Accept
+    header that gets a JSON answer over HTTP, ``warm_calls`` how often a new process is called before it is measured.
     ``broken`` is why nothing of it can run, or "".
     """
 
@@ -59,13 +72,20 @@ class Implementation:
     env: dict[str, str] = field(default_factory=dict)
     absent: dict[str, str] = field(default_factory=dict)
     broken: str = ""
+    groups: tuple[str, ...] = PIPE_GROUPS
+    json_accept: str = BOTH_KINDS
+    warm_calls: int = 0
 
-    def why_absent(self, workload: Workload) -> str:
+    def takes(self, workload: Workload) -> bool:
+        """Whether it has a row in the workload, with figures or with a reason."""
+        return workload.group in self.groups and workload.invites(self.family)
+
+    def why_absent(self, workload: Workload, era: str = "") -> str:
         """Why this implementation has no figure in the workload, or ""."""
         if self.broken:
             return f"unavailable: {self.broken}"
-        reason = self.absent.get(workload.key) or self.absent.get(workload.group)
-        return f"n/a: {reason}" if reason else ""
+        reasons = (self.absent.get(key) for key in (workload.key, workload.group, era))
+        return next((f"n/a: {reason}" for reason in reasons if reason), "")
 
 
 def mcpcore_root() -> Path:
@@ -77,28 +97,32 @@ def mcpcore_root() -> Path:
 
 
 def everyone(pythons: Sequence[str], *, build: bool = True) -> list[Implementation]:
-    """All implementations, in the order of the table: for each interpreter its ceiling and mcpcore, then the peers."""
+    """All implementations, in the order of the table: for each interpreter its ceiling and mcpcore, then the peers.
+
+    Those that are measured over HTTP are in ``http_implementations.py``.
+    """
     found = [make(python) for python in pythons for make in (_ceiling, _mcpcore)]
-    return [*found, *(_peer(name, build=build) for name in PEERS)]
+    return [*found, *(_peer(name, build=build) for name in TITLES)]
 
 
-def ceilings(implementations: Sequence[Implementation]) -> dict[str, Implementation]:
-    """The ceilings that work, by the version of their interpreter."""
-    return {each.python: each for each in implementations if each.family == "ceiling" and not each.broken}
+def ceilings(implementations: Sequence[Implementation], group: str = "stdio") -> dict[str, Implementation]:
+    """The group's ceilings that work, by the version of their interpreter."""
+    found = [each for each in implementations if each.family == "ceiling" and group in each.groups]
+    return {each.python: each for each in found if not each.broken}
 
 
-def _environment(*paths: Path) -> dict[str, str]:
+def script_environment(*paths: Path) -> dict[str, str]:
     return {**child_environment(), "PYTHONPATH": ":".join(map(str, paths))}
 
 
-def _python_version(python: str) -> str:
+def python_version(python: str) -> str:
     code = "import platform; print(platform.python_version())"
     done = subprocess.run([python, "-c", code], capture_output=True, text=True, timeout=PROBE_SECONDS)
     return done.stdout.strip() or "?"
 
 
 def _ceiling(python: str) -> Implementation:
-    version, broken = _probe(python, IMPORTS["ceiling"], _environment(HERE.parent))
+    version, broken = probe(python, IMPORTS["ceiling"], script_environment(HERE.parent))
     return Implementation(
         "ceiling",
         f"ceiling (py {version})",
@@ -106,15 +130,15 @@ def _ceiling(python: str) -> Implementation:
         server=(python, str(HERE / "ceilings" / "ceiling_server.py")),
         client=(python, str(HERE / "ceilings" / "ceiling_client.py")),
         importing=(python, "-c", _timed(IMPORTS["ceiling"])),
-        env=_environment(HERE.parent),
+        env=script_environment(HERE.parent),
         broken=broken,
     )
 
 
 def _mcpcore(python: str) -> Implementation:
-    env = _environment(mcpcore_root(), HERE.parent)
-    version, broken = _probe(python, "import mcpcore; mcpcore.Server", env)
-    client = "" if broken else _probe(python, "import mcpcore; mcpcore.Client", env)[1]
+    env = script_environment(mcpcore_root(), HERE.parent)
+    version, broken = probe(python, "import mcpcore; mcpcore.Server", env)
+    client = "" if broken else probe(python, "import mcpcore; mcpcore.Client", env)[1]
     return Implementation(
         "mcpcore",
         f"mcpcore (py {version})",
@@ -128,10 +152,10 @@ def _mcpcore(python: str) -> Implementation:
     )
 
 
-def _probe(python: str, code: str, env: dict[str, str]) -> tuple[str, str]:
+def probe(python: str, code: str, env: dict[str, str]) -> tuple[str, str]:
     """The interpreter's version, and the last line of what the import says when it fails ("" when it works)."""
     try:
-        version = _python_version(python)
+        version = python_version(python)
         done = subprocess.run([python, "-c", code], env=env, capture_output=True, text=True, timeout=PROBE_SECONDS)
     except (OSError, subprocess.TimeoutExpired) as error:
         return python, str(error)
@@ -152,11 +176,11 @@ def _peer(name: str, *, build: bool) -> Implementation:
     return Implementation(
         name,
         label,
-        _python_version(environment.interpreter),
+        python_version(environment.interpreter),
         server=tuple(environment.command(HERE / "peers" / f"{name}_server.py")),
         client=() if absent else tuple(environment.command(HERE / "peers" / f"{name}_client.py")),
         importing=(environment.interpreter, "-c", _timed(IMPORTS[name])),
-        env=_environment(HERE.parent),
+        env=script_environment(HERE.parent),
         absent=absent,
     )
 

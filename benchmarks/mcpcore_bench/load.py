@@ -9,64 +9,26 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import gc
 import os
-import subprocess
-import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import IO, Any, Final
+from typing import Any, Final
 
 import orjson
 
-from mcpcore_bench.cores import Cores, on_core
-from mcpcore_bench.figures import Sample, latency_figures
+from mcpcore_bench.batch import Batch, measure, no_collection
+from mcpcore_bench.cores import Cores
+from mcpcore_bench.figures import Sample
+from mcpcore_bench.process import SILENCE_SECONDS, OpeningFailed, ProcessUnderTest, ServerDied
 from mcpcore_bench.wire import INITIALIZED, Check, Era, Shape, WrongReply, opening, request_lines, verify
 
-__all__ = ["Batch", "OpeningFailed", "ServerDied", "ServerUnderTest"]
+__all__ = ["ServerUnderTest"]
 
-SILENCE_SECONDS: Final = 30.0
-CLOSE_SECONDS: Final = 5.0
 READ_BYTES: Final = 1 << 20
-MOST_CALLS: Final = 50_000
-MOST_BYTES: Final = 64_000_000  # of replies kept until they are checked
 
 
-class ServerDied(Exception):
-    """The server ended, or was killed because it stopped answering. The text holds the end of its stderr."""
-
-
-class OpeningFailed(Exception):
-    """The server did not answer ``initialize`` or ``server/discover`` rightly, so nothing can be measured on it."""
-
-
-@dataclass
-class Batch:
-    """What one stretch of load saw: ``latencies`` (ns) is empty unless one request was outstanding at a time."""
-
-    ids: range
-    replies: bytes
-    wall_ns: int
-    cpu_ns: int
-    latencies: list[int]
-
-    def figures(self) -> dict[str, float]:
-        count = len(self.ids)
-        cost = {
-            "cpu_us": self.cpu_ns / count / 1000,
-            "per_second": count / self.wall_ns * 1e9,
-            "reply_bytes": len(self.replies) / count,
-        }
-        return {**cost, **latency_figures(self.latencies)} if self.latencies else cost
-
-
-class ServerUnderTest:
-    """A spawned server and its pipes. Use it as a context manager; leaving it ends the process.
-
-    ``cpu_ns`` is a function from a pid to nanoseconds of processor time (see ``procfs.cpu_source``).
-    """
+class ServerUnderTest(ProcessUnderTest):
+    """A spawned server and its pipes."""
 
     def __init__(
         self,
@@ -78,48 +40,12 @@ class ServerUnderTest:
         cpu_ns: Callable[[int], int],
         silence_seconds: float = SILENCE_SECONDS,
     ) -> None:
+        super().__init__(command, env=env, cores=cores, cpu_ns=cpu_ns, silence_seconds=silence_seconds)
         self.era = era
         self.next_id = 1
-        self.silence_seconds = silence_seconds
-        self._cpu_ns = cpu_ns
-        self._silent = False
-        self._stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed in close()
-        with on_core(cores.server):
-            self.spawned_ns = time.perf_counter_ns()
-            self.process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._stderr, env=dict(env), bufsize=0
-            )
         assert self.process.stdin is not None and self.process.stdout is not None
         self._input = self.process.stdin.fileno()
         self._output = self.process.stdout.fileno()
-
-    def __enter__(self) -> ServerUnderTest:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Closes the server's input; one that does not end within CLOSE_SECONDS is killed."""
-        for pipe in (self.process.stdin, self.process.stdout):
-            if pipe is not None:
-                with contextlib.suppress(OSError):
-                    pipe.close()
-        try:
-            self.process.wait(CLOSE_SECONDS)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        self._stderr.close()
-
-    def stderr(self) -> str:
-        """What the server has written to stderr so far."""
-        size = self._stderr.seek(0, os.SEEK_END)
-        self._stderr.seek(0)
-        return self._stderr.read(size).decode(errors="replace")
-
-    def cpu_ns(self) -> int:
-        return self._cpu_ns(self.process.pid)
 
     def open(self) -> dict[str, Any]:
         """The opening of this era: ``initialize`` and ``notifications/initialized``, or ``server/discover``.
@@ -136,9 +62,8 @@ class ServerUnderTest:
 
     def ask(self, shape: Shape, check: Check = lambda result: None) -> dict[str, Any]:
         """Sends one request and returns its result, checked."""
-        batch = self.run(shape, 1, window=1)
-        verify(self.era, batch.ids, batch.replies, check)
-        result: dict[str, Any] = orjson.loads(batch.replies)["result"]
+        batch = self._checked(shape, check, 1, 1)
+        result: dict[str, Any] = orjson.loads(batch.replies[0])["result"]
         return result
 
     def first_answer(self, shape: Shape, check: Check) -> int:
@@ -149,7 +74,7 @@ class ServerUnderTest:
         second = request_lines(self.era, shape, ids[1:])
         hello: list[bytes] = []
         answer: list[bytes] = []
-        with self._watched():
+        with self.watched():
             self._one_by_one(first, hello)
             if self.era == "legacy":
                 self._write(INITIALIZED)
@@ -159,40 +84,36 @@ class ServerUnderTest:
         verify(self.era, ids[1:], b"".join(answer), check)
         return elapsed
 
-    def run(self, shape: Shape, count: int, *, window: int) -> Batch:
-        """``count`` requests with ``window`` of them outstanding; each reply makes room for the next request.
+    def run(self, shape: Shape, ids: range, *, window: int) -> Batch:
+        """One request for each id with ``window`` of them outstanding; each reply makes room for the next request.
 
         The replies are not checked: that is for afterwards. Raises :class:`ServerDied`.
         """
-        ids = range(self.next_id, self.next_id + count)
-        self.next_id += count
         lines = request_lines(self.era, shape, ids)
         self._window_fits(lines, window)
         replies: list[bytes] = []
-        with self._watched(), _no_collection(), self._naming_the_unanswered(ids, replies):
+        with self.watched(), no_collection(), self._naming_the_unanswered(ids, replies):
             cpu = self.cpu_ns()
             start = time.perf_counter_ns()
             latencies = self._one_by_one(lines, replies) if window == 1 else self._windowed(lines, window, replies)
             wall = time.perf_counter_ns() - start
             cpu = self.cpu_ns() - cpu
-        return Batch(ids, b"".join(replies), wall, cpu, latencies)
+        return Batch(len(ids), [b"".join(replies)], wall, cpu, latencies)
 
     def measure(self, shape: Shape, check: Check, *, window: int, seconds: float, warm_seconds: float) -> Sample:
         """Warms up, then loads the server for about ``seconds``. Raises :class:`WrongReply`, :class:`ServerDied`."""
-        count, spent = max(window, 16), 0
-        batch = self._checked(shape, check, count, window)
-        most = min(MOST_CALLS, MOST_BYTES // (len(batch.replies) // count))
-        parts = 1
-        while (spent := spent + batch.wall_ns) < warm_seconds * 1e9 or parts < 3:
-            count = min(2 * count, 2048, most)
-            batch = self._checked(shape, check, count, window)
-            parts += 1
-        due = int(seconds * count / batch.wall_ns * 1e9)
-        return self._checked(shape, check, min(most, max(due, 2 * window, 50)), window).figures()
+        return measure(
+            lambda count: self._checked(shape, check, count, window),
+            window=window,
+            seconds=seconds,
+            warm_seconds=warm_seconds,
+        )
 
     def _checked(self, shape: Shape, check: Check, count: int, window: int) -> Batch:
-        batch = self.run(shape, count, window=window)
-        verify(self.era, batch.ids, batch.replies, check)
+        ids = range(self.next_id, self.next_id + count)
+        self.next_id += count
+        batch = self.run(shape, ids, window=window)
+        verify(self.era, ids, batch.replies[0], check)
         return batch
 
     def _windowed(self, lines: list[bytes], window: int, replies: list[bytes]) -> list[int]:
@@ -238,50 +159,16 @@ class ServerUnderTest:
             while data:
                 data = data[os.write(self._input, data) :]
         except OSError as error:
-            raise self._died() from error
+            raise self.died() from error
 
     def _read(self) -> bytes:
         piece = os.read(self._output, READ_BYTES)
         if not piece:
-            raise self._died()
+            raise self.died()
         return piece
-
-    def _died(self) -> ServerDied:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self.process.wait(CLOSE_SECONDS)
-        status = f"ended with status {self.process.poll()}"
-        if self._silent:
-            status = f"did not finish within {self.silence_seconds} s and was killed"
-        tail = "\n".join(self.stderr().splitlines()[-12:])
-        return ServerDied(f"the server {status}\n{tail}")
 
     def _window_fits(self, lines: list[bytes], window: int) -> None:
         """A whole window fits into the pipe, so we never block in a write while the server blocks in its own."""
         room = fcntl.fcntl(self._input, fcntl.F_GETPIPE_SZ)
         if window * len(lines[-1]) > room:
             raise ValueError(f"{window} requests of {len(lines[-1])} bytes do not fit into a pipe of {room} bytes")
-
-    @contextlib.contextmanager
-    def _watched(self) -> Iterator[None]:
-        watchdog = threading.Timer(self.silence_seconds, self._kill_silent)
-        watchdog.daemon = True
-        watchdog.start()
-        try:
-            yield
-        finally:
-            watchdog.cancel()
-
-    def _kill_silent(self) -> None:
-        self._silent = True
-        self.process.kill()
-
-
-@contextlib.contextmanager
-def _no_collection() -> Iterator[None]:
-    """No garbage collection of ours while the clock runs."""
-    gc.collect()
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()

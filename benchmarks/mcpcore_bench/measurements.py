@@ -14,17 +14,22 @@ from typing import Any, Final
 
 from mcpcore_bench.cores import Cores, on_core
 from mcpcore_bench.figures import Sample, latency_figures
+from mcpcore_bench.http_load import HttpServerUnderTest, free_port
+from mcpcore_bench.http_wire import BOTH_KINDS
 from mcpcore_bench.implementations import Implementation
-from mcpcore_bench.load import OpeningFailed, ServerDied, ServerUnderTest
+from mcpcore_bench.load import ServerUnderTest
+from mcpcore_bench.process import OpeningFailed, ServerDied
 from mcpcore_bench.procfs import peak_memory_kib
 from mcpcore_bench.wire import Era, WrongReply
-from mcpcore_bench.workloads import COLD, Workload
+from mcpcore_bench.workloads import COLD, Serve, Workload
 
 __all__ = ["FORBIDDEN", "Bench", "ScriptFailed", "imported_modules", "reason"]
 
 FORBIDDEN: Final = ("h11", "wsproto", "ssl", "jsonschema_rs")
 """What a stdio server has no use for."""
 SCRIPT_SECONDS: Final = 120.0
+HTTP_SHARE: Final = 0.4
+"""Of the usual times: over HTTP there are many rows, and the processor's time is counted exactly."""
 
 
 class ScriptFailed(Exception):
@@ -65,6 +70,35 @@ class Bench:
             command += ["--cpu", str(self.cores.server)]
         return self._script(implementation, self.cores.load, era, window, command)
 
+    def http(
+        self, implementation: Implementation, serve: Serve, due: Sequence[tuple[Workload, str]]
+    ) -> Iterator[tuple[Workload, str, Sample]]:
+        """All workloads on one spawned HTTP server, era after era. Raises what :func:`reason` puts into words."""
+        accept = implementation.json_accept if serve.answer == "json" else BOTH_KINDS
+        opened = ""
+        with self._http_server(implementation, serve, accept) as server:
+            for workload, era in due:
+                cold = era != opened
+                if cold:
+                    server.open(era)
+                    opened = era
+                sample = server.measure(
+                    workload.shape,
+                    workload.check,
+                    answer=serve.answer,
+                    connections=workload.window,
+                    seconds=HTTP_SHARE * self.seconds,
+                    warm_seconds=HTTP_SHARE * self.warm_seconds,
+                    warm_calls=implementation.warm_calls if cold else 0,
+                )
+                yield workload, era, sample
+
+    def http_client(self, implementation: Implementation, ceiling: Implementation, era: Era, window: int) -> Sample:
+        """The client's script on the load core, against the ceiling's HTTP server on the server core."""
+        with self._http_server(ceiling, Serve(), BOTH_KINDS) as server:
+            server.listening()
+            return self._script(implementation, self.cores.load, era, window, [server.url])
+
     def memory(self, implementation: Implementation, era: Era, window: int) -> Sample:
         """Client and server object in one process on the server core."""
         return self._script(implementation, self.cores.server, era, window, [])
@@ -89,13 +123,25 @@ class Bench:
             server.first_answer(COLD.shape, COLD.check)
             return imported_modules(server.stderr())
 
+    def _http_server(self, implementation: Implementation, serve: Serve, accept: str) -> HttpServerUnderTest:
+        port = free_port()
+        command = [*implementation.server, *serve.options(port)]
+        env = implementation.env
+        return HttpServerUnderTest(command, port, env=env, cores=self.cores, cpu_ns=self.cpu_ns, accept=accept)
+
     def _server(self, command: Sequence[str], implementation: Implementation, era: Era) -> ServerUnderTest:
         return ServerUnderTest(command, era, env=implementation.env, cores=self.cores, cpu_ns=self.cpu_ns)
 
     def _script(
         self, implementation: Implementation, core: int | None, era: Era, window: int, server: Sequence[str]
     ) -> Sample:
-        options = {"era": era, "window": window, "seconds": self.seconds, "warm-seconds": self.warm_seconds}
+        options = {
+            "era": era,
+            "window": window,
+            "seconds": self.seconds,
+            "warm-seconds": self.warm_seconds,
+            "warm-calls": implementation.warm_calls,
+        }
         arguments = [f"--{name}={value}" for name, value in options.items()]
         with on_core(core):
             printed = _output([*implementation.client, *arguments, "--", *server], implementation.env)

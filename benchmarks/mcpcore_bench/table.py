@@ -10,8 +10,7 @@ from mcpcore_bench.figures import ratio
 from mcpcore_bench.implementations import Implementation
 from mcpcore_bench.results import NO_ERA, Key, Results
 from mcpcore_bench.targets import Verdict, reference, yardstick
-from mcpcore_bench.wire import ERAS
-from mcpcore_bench.workloads import IMPORT, WORKLOADS, Workload
+from mcpcore_bench.workloads import WORKLOADS, Workload
 
 __all__ = ["Table", "duration", "times", "verdicts"]
 
@@ -47,8 +46,8 @@ class Table:
         rows = [list(COLUMNS)]
         for workload in WORKLOADS:
             title = f"{workload.title}, {JUDGED_BY.get(workload.primary, 'by time')}"
-            for era in (NO_ERA,) if workload is IMPORT else ERAS:
-                for each in self.implementations:
+            for era in workload.eras:
+                for each in (each for each in self.implementations if each.takes(workload)):
                     key = (workload.key, era, each.label)
                     if key in self.results.samples or key in self.results.reasons:
                         rows.append([title, era, each.label, *self._cells(workload, key, each)])
@@ -77,7 +76,7 @@ class Table:
 
     def _share(self, workload: Workload, key: Key, each: Implementation, family: str) -> float | None:
         """The row's primary figure as a multiple of the ceiling's, or of mcp 2.3's."""
-        label = reference(family, each, self.implementations)
+        label = reference(family, workload.key, each, self.implementations)
         if label is None or label == each.label:
             return None
         yard = self.results.figure((yardstick(workload.key), key[1], label), workload.primary)

@@ -1,7 +1,7 @@
 """The project's goals as numbers, and whether what was measured meets them. Each goal is one entry of ``TARGETS``.
 
-A target compares mcpcore with the ceiling on the same interpreter, or with mcp 2.3 on the interpreter that ran the
-benchmark. Nothing is measured here; a target whose figures are missing has no verdict.
+A target compares mcpcore with the ceiling on the same interpreter, with mcp 2.3 on the interpreter that ran the
+benchmark, or with the fastest peer. Nothing is measured here; a target whose figures are missing has no verdict.
 """
 
 from __future__ import annotations
@@ -13,8 +13,7 @@ from typing import Final
 
 from mcpcore_bench.figures import ratio
 from mcpcore_bench.implementations import Implementation
-from mcpcore_bench.results import NO_ERA, Results
-from mcpcore_bench.wire import ERAS
+from mcpcore_bench.results import Results
 from mcpcore_bench.workloads import GROUPS, WORKLOADS
 
 __all__ = ["TARGETS", "Target", "Verdict", "judge"]
@@ -28,7 +27,9 @@ _COMPARE: Final[dict[str, Callable[[float, float], bool]]] = {AT_LEAST: operator
 class Target:
     """``quotient`` says which way round: "ours/ceiling", "ceiling/ours", "mcp/ours", or "ours" for the bare figure.
 
-    ``python`` limits a target to interpreters of at least ("3.12+") or exactly ("3.11") this version.
+    Its other side is a family, "fastest" for the peer that is best in this row, or a workload's key for our own figure
+    there. ``python`` limits a target to interpreters of at least ("3.12+") or exactly ("3.11") this version; ``family``
+    is whose target it is.
     """
 
     workload: str
@@ -38,6 +39,7 @@ class Target:
     limit: float
     what: str
     python: str = ""
+    family: str = "mcpcore"
 
     def applies_to(self, version: str) -> bool:
         if not self.python:
@@ -69,6 +71,21 @@ TARGETS: Final = (
     Target("import", "import_ms", "ours/ceiling", AT_MOST, 1.6, "import, ours / asyncio and orjson"),
     Target("cold", "memory_kib", "ours/ceiling", AT_MOST, 1.5, "peak memory, ours / ceiling"),
     Target("modules", "forbidden", "ours", AT_MOST, 0, "needless modules"),
+    Target("http-json-64", "cpu_us", "ceiling/ours", AT_LEAST, 0.4, "HTTP tools/call by CPU, ceiling / ours"),
+    Target("http-json-64", "cpu_us", "mcp/ours", AT_LEAST, 12, "HTTP tools/call by CPU, mcp 2.3 / ours"),
+    Target("http-json-64", "cpu_us", "fastest/ours", AT_LEAST, 3, "HTTP tools/call by CPU, fastest peer / ours"),
+    Target(
+        "http-json-64",
+        "cpu_us",
+        "ceiling-h11/ours",
+        AT_LEAST,
+        0.75,
+        "HTTP tools/call by CPU, ceiling on h11 / ours",
+        family="mcpcore-h11",
+    ),
+    Target("http-list-500", "cpu_ns_per_byte", "ours/http-list-5", AT_MOST, 1, "a byte of tools/list, 500 / 5 tools"),
+    Target("http-client-64", "cpu_us", "mcp/ours", AT_LEAST, 10, "HTTP client by CPU, mcp 2.3 / ours"),
+    Target("http-client-64", "cpu_us", "ceiling/ours", AT_LEAST, 0.4, "HTTP client by CPU, ceiling / ours"),
 )
 
 # The yardstick of these workloads is the plain echo: the ceiling has no handlers that could differ.
@@ -82,14 +99,14 @@ def yardstick(workload: str) -> str:
 
 def judge(results: Results, implementations: Sequence[Implementation], groups: Sequence[str] = GROUPS) -> list[Verdict]:
     """A verdict for each target in these groups, each era and each mcpcore among the implementations."""
-    chosen = {workload.key for workload in WORKLOADS if workload.group in groups}
+    chosen = {workload.key: workload for workload in WORKLOADS if workload.group in groups}
     return [
         _verdict(target, era, ours, results, implementations)
         for ours in implementations
-        if ours.family == "mcpcore"
         for target in TARGETS
-        if target.workload in chosen and target.applies_to(ours.python)
-        for era in ((NO_ERA,) if target.workload == "import" else ERAS)
+        if target.workload in chosen and target.family == ours.family and target.applies_to(ours.python)
+        if ours.takes(chosen[target.workload])
+        for era in chosen[target.workload].eras
     ]
 
 
@@ -100,17 +117,38 @@ def _verdict(
     first, _, second = target.quotient.partition("/")
     value = figure
     if second:
-        other = second if first == "ours" else first
-        label = reference(other, ours, implementations)
-        yard = label and results.figure((yardstick(target.workload), era, label), target.figure)
-        value = ratio(figure, yard or None) if first == "ours" else ratio(yard or None, figure)
+        yard = _yard(second if first == "ours" else first, target, era, ours, results, implementations)
+        value = ratio(figure, yard) if first == "ours" else ratio(yard, figure)
     met = None if value is None else _COMPARE[target.relation](value, target.limit)
     return Verdict(target, era, ours.label, value, met)
 
 
-def reference(family: str, ours: Implementation, implementations: Sequence[Implementation]) -> str | None:
+def _yard(
+    other: str,
+    target: Target,
+    era: str,
+    ours: Implementation,
+    results: Results,
+    implementations: Sequence[Implementation],
+) -> float | None:
+    """The figure on the other side of a target's quotient."""
+    if other in {workload.key for workload in WORKLOADS}:
+        return results.figure((other, era, ours.label), target.figure)
+    if other == "fastest":
+        peers = (each for each in implementations if not each.family.startswith(("ceiling", "mcpcore")))
+        found = (results.figure((target.workload, era, each.label), target.figure) for each in peers)
+        return min((figure for figure in found if figure), default=None)
+    label = reference(other, target.workload, ours, implementations)
+    return None if label is None else results.figure((yardstick(target.workload), era, label), target.figure)
+
+
+def reference(
+    family: str, workload: str, ours: Implementation, implementations: Sequence[Implementation]
+) -> str | None:
     """The label to compare with: the ceiling of the same interpreter where there is one, or the first of the family."""
-    candidates = [each for each in implementations if each.family == family and not each.broken]
+    group = next(each.group for each in WORKLOADS if each.key == workload)
+    members = [each for each in implementations if each.family == family and group in each.groups]
+    candidates = [each for each in members if not each.broken]
     same = [each for each in candidates if each.python == ours.python]
     return next((each.label for each in (*same, *candidates)), None)
 

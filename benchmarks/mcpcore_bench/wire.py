@@ -27,7 +27,10 @@ __all__ = [
     "opening",
     "request_lines",
     "text_is",
+    "tools_are",
     "verify",
+    "verify_reply",
+    "with_envelope",
 ]
 
 Era = Literal["legacy", "modern"]
@@ -62,11 +65,15 @@ def opening(era: Era) -> Shape:
 
 def request_lines(era: Era, shape: Shape, ids: Iterable[int]) -> list[bytes]:
     """One line for each id; modern ones carry their ``_meta`` envelope."""
-    method, params = shape
-    if era == "modern":
-        params = {**params, "_meta": _META}
+    method, params = with_envelope(era, shape)
     tail = b',"method":' + orjson.dumps(method) + b',"params":' + orjson.dumps(params) + b"}\n"
     return [b'{"jsonrpc":"2.0","id":%d' % number + tail for number in ids]
+
+
+def with_envelope(era: Era, shape: Shape) -> Shape:
+    """The shape with the ``_meta`` envelope that every modern request carries, beside what ``_meta`` holds already."""
+    method, params = shape
+    return shape if era == "legacy" else (method, {**params, "_meta": {**_META, **params.get("_meta", {})}})
 
 
 def text_is(expected: str) -> Check:
@@ -85,26 +92,34 @@ def text_is(expected: str) -> Check:
     return check
 
 
-def is_tool_list(result: dict[str, Any]) -> str | None:
+def tools_are(count: int) -> Check:
     """The check of a ``tools/list`` result: all tools on one page, each with a name of its own and an input schema."""
-    tools = result.get("tools")
-    if not isinstance(tools, list) or len({tool.get("name") for tool in tools}) != TOOL_COUNT:
-        return f"not {TOOL_COUNT} tools: {str(tools)[:200]}"
-    if any(tool.get("inputSchema", {}).get("type") != "object" for tool in tools):
-        return "a tool without an input schema"
-    return None
+
+    def check(result: dict[str, Any]) -> str | None:
+        tools = result.get("tools")
+        if not isinstance(tools, list) or len({tool.get("name") for tool in tools}) != count:
+            return f"not {count} tools: {str(tools)[:200]}"
+        if any(tool.get("inputSchema", {}).get("type") != "object" for tool in tools):
+            return "a tool without an input schema"
+        return None
+
+    return check
+
+
+is_tool_list: Final = tools_are(TOOL_COUNT)
 
 
 def verify(era: Era, ids: Iterable[int], replies: bytes, check: Check) -> None:
     """Each id answered once, nothing else said, every result right. Raises :class:`WrongReply` otherwise."""
     waiting = set(ids)
     for line in replies.removesuffix(b"\n").split(b"\n"):
-        _verify_one(era, waiting, line, check)
+        verify_reply(era, waiting, line, check)
     if waiting:
         raise WrongReply(f"no reply to {len(waiting)} requests, the first of them id {min(waiting)}")
 
 
-def _verify_one(era: Era, waiting: set[int], line: bytes, check: Check) -> None:
+def verify_reply(era: Era, waiting: set[int], line: bytes, check: Check) -> None:
+    """One JSON-RPC reply to one of the ids in ``waiting``, which it takes out of the set."""
     try:
         message = orjson.loads(line)
     except orjson.JSONDecodeError as error:

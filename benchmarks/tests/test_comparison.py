@@ -10,8 +10,8 @@ import pytest
 from mcpcore_bench.compare import Comparison, module_note, rotated
 from mcpcore_bench.figures import Sample
 from mcpcore_bench.implementations import Implementation
-from mcpcore_bench.load import OpeningFailed, ServerDied
 from mcpcore_bench.measurements import Bench, ScriptFailed, imported_modules, reason, script_figures
+from mcpcore_bench.process import OpeningFailed, ServerDied
 from mcpcore_bench.results import Results
 from mcpcore_bench.table import Table, times, verdicts
 from mcpcore_bench.targets import TARGETS, judge

@@ -10,7 +10,8 @@ import pytest
 from mcpcore_bench.cores import Cores
 from mcpcore_bench.environments import child_environment
 from mcpcore_bench.figures import Sample
-from mcpcore_bench.load import OpeningFailed, ServerDied, ServerUnderTest
+from mcpcore_bench.load import ServerUnderTest
+from mcpcore_bench.process import OpeningFailed, ServerDied
 from mcpcore_bench.procfs import cpu_source
 from mcpcore_bench.wire import BIG, ECHO, ERAS, Era, WrongReply, is_tool_list, text_is
 
@@ -112,4 +113,4 @@ def test_a_window_larger_than_the_pipe_is_refused_before_it_can_block() -> None:
     with server(CEILING) as ceiling:
         ceiling.open()
         with pytest.raises(ValueError, match="do not fit into a pipe"):
-            ceiling.run(("tools/call", {"name": "echo", "arguments": {"text": "x" * 4096}}), 64, window=64)
+            ceiling.run(("tools/call", {"name": "echo", "arguments": {"text": "x" * 4096}}), range(64), window=64)
