@@ -39,6 +39,7 @@ INSIDE: dict[str, frozenset[str]] = {
     "middleware": OPTIONAL_LAYERS,
     "stores": OPTIONAL_LAYERS,
     "gateway": OPTIONAL_LAYERS,
+    "bridge": ANY,
     "testing": ANY,
     "tap": ANY,
     "cli": ANY,

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from mcpcore.server.app import Server
     from mcpcore.spec.revisions import Revision
     from mcpcore.transports.http_options import HttpOptions
+    from mcpcore.transports.http_serving import HttpServing
     from mcpcore.transports.memory import MemoryChannel
 
 __all__ = ["Hosting", "Lifespan"]
@@ -119,6 +120,18 @@ class Hosting:
     async def stop_lifespan(self, user: object) -> None:
         """Leave it, unless somebody else needs it still. Waits as long as ``Limits.drain_seconds``."""
         await self._lifespan.stop(user, self.limits.drain_seconds)
+
+    def modern_serving(self) -> HttpServing:
+        """Serves the modern requests of one HTTP connection."""
+        from mcpcore.transports.http_serving import modern_serving
+
+        return modern_serving(self)
+
+    def legacy_serving(self) -> HttpServing:
+        """Serves one legacy session over HTTP."""
+        from mcpcore.transports.http_serving import legacy_serving
+
+        return legacy_serving(self)
 
     def adopt(self, serving: Serving) -> None:
         """Tell this conversation of changes, until ``release``."""

@@ -51,6 +51,14 @@ class Host(Protocol):
         """Tool -> parameter -> header, for the tools that have parameters which travel as headers too."""
         ...
 
+    def modern_serving(self) -> HttpServing:
+        """Serves the modern requests of one connection."""
+        ...
+
+    def legacy_serving(self) -> HttpServing:
+        """Serves one legacy session."""
+        ...
+
     async def start_lifespan(self, user: object) -> None: ...
 
     async def stop_lifespan(self, user: object) -> None: ...
@@ -103,12 +111,14 @@ class HttpServing(Serving):
         self._host.release(self)
 
 
-def modern_serving(host: Host) -> HttpServing:
-    return HttpServing(host, ModernDoor(host, host.limits, host.revisions))  # type: ignore[arg-type]
+def modern_serving(server: Any) -> HttpServing:
+    """Of a server: serves the modern requests of one connection."""
+    return HttpServing(server, ModernDoor(server, server.limits, server.revisions))
 
 
-def legacy_serving(host: Host) -> HttpServing:
-    return HttpServing(host, LegacyDoor(host, host.limits, host.revisions))  # type: ignore[arg-type]
+def legacy_serving(server: Any) -> HttpServing:
+    """Of a server: serves one legacy session."""
+    return HttpServing(server, LegacyDoor(server, server.limits, server.revisions))
 
 
 class _Nowhere:

@@ -24,7 +24,7 @@ from mcpcore.http.reply import JSON_FIELDS
 from mcpcore.http.writing import http_date
 from mcpcore.jsonrpc.message import error_frame
 from mcpcore.spec import codes
-from mcpcore.transports.http_serving import Host, HttpServing, legacy_serving, modern_serving
+from mcpcore.transports.http_serving import Host, HttpServing
 from mcpcore.transports.serving import log
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class Site:
             self.clock,
             host.revisions,
             mint=lambda: secrets.token_urlsafe(24),
-            open_legacy=lambda: legacy_serving(host),
+            open_legacy=host.legacy_serving,
             param_check=self._param_check,
             sessions=options.sessions,
             answers=options.answers,
@@ -169,7 +169,7 @@ class Site:
         return check
 
     def modern_serving(self) -> HttpServing:
-        return modern_serving(self.host)
+        return self.host.modern_serving()
 
     # -- time and the end ----------------------------------------------------------------------------------------------
 
