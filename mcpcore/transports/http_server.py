@@ -7,15 +7,14 @@ it does it reads on, within bounds, because the end of the input is how a client
 from __future__ import annotations
 
 import asyncio
-import errno
 import os
-import stat
+import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from mcpcore.errors import Unauthorized, UsageError
+from mcpcore.errors import Unauthorized
 from mcpcore.http.event_writer import Field
 from mcpcore.http.guard import Refusal
 from mcpcore.http.messages import Malformed, RequestHead
@@ -26,9 +25,13 @@ from mcpcore.jsonrpc.message import error_frame
 from mcpcore.spec import codes
 from mcpcore.transports.http_serving import HttpServing
 from mcpcore.transports.http_site import Site, denied, refuse
+from mcpcore.transports.http_sockets import bind, bound_port, cannot_listen
 from mcpcore.transports.serving import log
 
 if TYPE_CHECKING:
+    import socket
+    import ssl
+
     from mcpcore.http.endpoint import Held
     from mcpcore.transports.http_options import HttpOptions
     from mcpcore.transports.http_serving import Host
@@ -38,6 +41,8 @@ __all__ = ["HttpServer", "ServerConnection"]
 _LINGER_SECONDS = 2.0
 """A client that was refused may still be sending; after so long it has either noticed or never will."""
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+_KEEPS_PATH: dict[str, Any] = {"cleanup_socket": False} if sys.version_info >= (3, 13) else {}
+"""Of a Unix socket, which goes when its server ends: other processes may still accept from it."""
 
 
 class ServerConnection(asyncio.Protocol):
@@ -382,6 +387,7 @@ class HttpServer:
         self._options = options
         self._listeners: list[asyncio.Server] = []
         self._ticker: asyncio.TimerHandle | None = None
+        self._owns_sockets = False
 
     @property
     def urls(self) -> list[str]:
@@ -393,41 +399,46 @@ class HttpServer:
         names = [f"[{host}]" if ":" in host else host for host in options.hosts]
         return [f"{scheme}://{name}:{self.port}{options.path}" for name in names]
 
-    async def start(self, sockets: list[Any] | None = None) -> None:
-        """Listen. Raises ``UsageError`` where an address cannot be had."""
-        options = self._options
-        context = options.ssl_context()
-        await self._host.start_lifespan(self)
+    async def start(self, sockets: Sequence[socket.socket] | None = None) -> None:
+        """Listen, on ``sockets`` that were bound before or on those that the options name.
+
+        Raises ``UsageError`` where an address cannot be had, and what the lifespan raises.
+        """
+        context = self._options.ssl_context()
+        self._owns_sockets = sockets is None
+        bound = bind(self._options) if sockets is None else list(sockets)
+        self.port = bound_port(bound)
         try:
-            await self._listen(context, sockets)
-        except OSError as error:
-            await self._host.stop_lifespan(self)
-            raise UsageError(_cannot_listen(options, error)) from None
+            await self._host.start_lifespan(self)
+            try:
+                await self._listen(bound, context)
+            except BaseException as error:
+                await self._host.stop_lifespan(self)
+                if isinstance(error, OSError):  # somebody else was bound, too, and listened first
+                    raise cannot_listen(self._options, error) from None
+                raise
         except BaseException:
-            await self._host.stop_lifespan(self)
+            for sock in bound:
+                sock.close()
+            self._unlink()
             raise
         self._tick()
 
-    async def _listen(self, context: Any, sockets: list[Any] | None) -> None:
-        options, loop = self._options, self.loop
-        make = self._connect
-        if sockets:
-            for sock in sockets:
-                self._listeners.append(await loop.create_server(make, sock=sock, ssl=context, backlog=options.backlog))
-        elif options.unix is not None:
-            _remove_stale(options.unix)
-            self._listeners.append(
-                await loop.create_unix_server(make, options.unix, ssl=context, backlog=options.backlog)
-            )
-        else:
-            port = options.port
-            for name in options.hosts:
-                listener = await loop.create_server(make, name, port, ssl=context, backlog=options.backlog)
-                self._listeners.append(listener)
-                port = listener.sockets[0].getsockname()[1]  # the same one on every address
-        first = self._listeners[0].sockets[0]
-        if options.unix is None:
-            self.port = first.getsockname()[1]
+    async def _listen(self, sockets: list[socket.socket], context: ssl.SSLContext | None) -> None:
+        loop, backlog = self.loop, self._options.backlog
+        for sock in sockets:
+            if self._options.unix is None:
+                listener = await loop.create_server(self._connect, sock=sock, ssl=context, backlog=backlog)
+            else:
+                listener = await loop.create_unix_server(
+                    self._connect, sock=sock, ssl=context, backlog=backlog, **_KEEPS_PATH
+                )
+            self._listeners.append(listener)
+
+    def _unlink(self) -> None:
+        if self._options.unix is not None and self._owns_sockets:
+            with suppress(OSError):
+                os.unlink(self._options.unix)
 
     def _connect(self) -> ServerConnection:
         return ServerConnection(self)
@@ -458,25 +469,9 @@ class HttpServer:
             connection.abort()
         if self._ticker is not None:
             self._ticker.cancel()
-        if self._options.unix is not None:
-            with suppress(OSError):
-                os.unlink(self._options.unix)
+        self._unlink()
         await self._host.stop_lifespan(self)
 
 
 def _hook_failed() -> Refusal:
     return Refusal(500, "the authorization could not be checked; the server's log has the details")
-
-
-def _cannot_listen(options: HttpOptions, error: OSError) -> str:
-    place = options.unix or ", ".join(f"{name}:{options.port}" for name in options.hosts)
-    if error.errno == errno.EADDRINUSE:
-        return f"{place} is in use already; choose another port, or 0 for a free one"
-    return f"cannot listen on {place}: {error}"
-
-
-def _remove_stale(path: str) -> None:
-    """A socket that a server left behind when it was killed; anything else is in the way."""
-    with suppress(OSError):
-        if stat.S_ISSOCK(os.stat(path).st_mode):
-            os.unlink(path)
