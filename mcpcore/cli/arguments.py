@@ -21,10 +21,12 @@ COMMANDS = {
     "complete": 2,
     "probe": 0,
     "replay": 1,
+    "bridge": 0,
 }
 """How many words a command takes before its target."""
 
 _TALKING = frozenset({"list", "call", "read", "prompt", "complete", "probe"})
+_TARGETED = _TALKING | {"bridge"}
 _SERVER = "file.py (its only Server object), file.py:name, module:name or a module (its only Server object)"
 
 
@@ -37,7 +39,7 @@ def parse(words: list[str]) -> tuple[argparse.Namespace, list[str]]:
     parsed = _parser(name).parse_args(own)
     if target and name == "run":
         raise UsageError(f"run serves one server; remove {' '.join(target)!r}")
-    if name in _TALKING and not target:
+    if name in _TARGETED and not target:
         raise UsageError(f"{name}: which server? Put its command last: mcpcore {name} ... -- python server.py")
     return parsed, target
 
@@ -79,6 +81,7 @@ def _parser(name: str) -> _Parser:
         "complete": _complete,
         "probe": _probe,
         "replay": _replay,
+        "bridge": _bridge,
     }[name](parser)
     if name in _TALKING:
         _talking(parser)
@@ -147,6 +150,23 @@ def _replay(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--ignore", metavar="NAMES", default="", help="members not to compare, separated by commas")
     parser.add_argument("--timeout", metavar="SECONDS", type=_seconds, default=30.0, help="the wait for each message")
     parser.add_argument("--json", action="store_true", help="the differences as one JSON document")
+
+
+def _bridge(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Reach a server of one transport over another: a URL is served on stdio, a command over HTTP, or as "
+        "--transport says. Client and server have to have a protocol era in common: eras are not translated."
+    )
+    text = "how clients reach it; by default stdio for a URL, and http for a command"
+    parser.add_argument("--transport", choices=["stdio", "http"], help=text)
+    parser.add_argument("--host", default="127.0.0.1", help="http: the address to listen on")
+    parser.add_argument("--port", type=int, default=8000, help="http: the port; 0 takes a free one")
+    parser.add_argument("--path", default="/mcp", help="http: where the endpoint is")
+    parser.add_argument("--allowed-host", metavar="HOST", action="append", default=[], help="http: a host to answer to")
+    parser.add_argument("--cors", metavar="ORIGIN", action="append", default=[], help="http: web pages that may use it")
+    text = "a header field of every request to the server at a URL (repeatable)"
+    parser.add_argument("--header", metavar="NAME:VALUE", action="append", default=[], help=text)
+    parser.epilog = "TARGET is the URL of a server, or the command that starts one; it inherits the environment."
 
 
 def _seconds(text: str) -> float:

@@ -30,6 +30,7 @@ commands:
   prompt NAME        get a prompt
   complete REF ARG   complete an argument of a prompt or a resource template
   probe              find out which era and revisions a server speaks, and how fast
+  bridge TARGET      reach a server at a URL over stdio, or a command over HTTP
   replay FILE        answer as recorded; with a target, play the recorded client and compare
 
 A target is the command that starts a server, or a file.py with a Server object in it. It comes last; after `--`
@@ -40,6 +41,8 @@ examples:
   mcpcore list -- python server.py
   mcpcore call forecast --arg city=Oslo --arg days=3 -- python server.py
   mcpcore call forecast --args '{"city": "Oslo"}' --json server.py
+  mcpcore bridge https://example.com/mcp
+  mcpcore bridge --port 8000 -- npx -y @modelcontextprotocol/server-everything
   mcpcore probe -- npx -y @modelcontextprotocol/server-everything
   MCPCORE_WIRE_LOG=wire.jsonl mcpcore list server.py; mcpcore list -- mcpcore replay wire.jsonl
 
@@ -86,6 +89,10 @@ def _command(name: str) -> Command:
         from mcpcore.cli.serve import run
 
         return run
+    if name == "bridge":
+        from mcpcore.cli.bridge import bridge
+
+        return bridge
     if name == "replay":
         from mcpcore.cli.replay import replay
 
