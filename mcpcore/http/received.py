@@ -90,7 +90,7 @@ class Received:
         if 0 <= end <= start + limit - len(BLANK_LINE):
             return end
         new, self.searched = self.searched, max(start, len(data) - len(BLANK_LINE) + 1)
-        if _BARE_LF.search(data, new, start + limit + 1):
+        if _BARE_LF.search(data, new, start + limit):
             raise Malformed(400, "a line of the head ends without a carriage return")
         if len(data) - start > limit:
             line = bytes(data[start : start + limit]).split(b"\r\n", 1)[0]

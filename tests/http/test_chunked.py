@@ -107,6 +107,16 @@ def test_extensions_and_trailers_are_bounded(kind: Kind, step: int, before: byte
     assert caught.value.status == 400
 
 
+@pytest.mark.parametrize("before", [b"3;", b"0\r\nA: "])
+def test_a_line_that_never_ends_is_not_waited_for(before: bytes) -> None:
+    received, decoder = Received(), ChunkedDecoder()
+    received.feed(before + b"e" * 8_000)
+    assert decoder.decode(received) == b""
+    received.feed(b"e" * 1_000)
+    with pytest.raises(Malformed):
+        decoder.decode(received)
+
+
 def test_the_extensions_of_all_chunks_are_counted_together() -> None:
     chunk = b"1;" + b"e" * 99 + b"\r\nx\r\n"
     assert decode(ChunkedDecoder, chunk * 81 + END, 1000)[0] == b"x" * 81

@@ -178,6 +178,14 @@ def test_the_fast_path_changes_nothing(case: str) -> None:
 
 
 @EITHER
+@pytest.mark.parametrize("step", [1, 1000])
+def test_an_empty_line_before_each_request_is_passed_over(fast: bool, step: int) -> None:
+    stream = b"\r\n" + GET + b"\r\n" + HEAD + b"hello\r\n" + GET + b"\r\n"
+    found = requests(stream, range(0, len(stream), step), fast=fast)
+    assert [one for one in found if not isinstance(one, dict)] == [b"", b"hello", b"", "ended"]
+
+
+@EITHER
 def test_pipelined_requests_come_one_after_the_other(fast: bool) -> None:
     reader = fed(HEAD + b"hello" + GET + HEAD + b"wor", fast=fast)
     assert head_of(reader).method == "POST"
