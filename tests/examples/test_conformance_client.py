@@ -111,7 +111,7 @@ def test_a_schema_with_a_remote_reference_is_just_listed(tmp_path: Path) -> None
         ("", 1, "is unknown here"),
         ("auth/metadata-default", 2, "needs OAuth"),
         ("sep-2640-client-verify-digest", 2, "needs the Skills extension"),
-        ("tools_call", 2, "http: this transport is not available yet"),
+        ("tools_call", 1, "Connection refused"),
     ],
 )
 def test_what_cannot_be_played_is_said_in_one_line(scenario: str, status: int, words: str) -> None:

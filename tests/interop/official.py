@@ -24,7 +24,17 @@ from typing import Any, Final
 
 from tests.interop import launch, peers
 
-__all__ = ["REVISIONS", "ClientRun", "Scenario", "checks_of", "is_installed", "play", "run_server_leg", "scenarios"]
+__all__ = [
+    "REVISIONS",
+    "ClientRun",
+    "Scenario",
+    "checks_of",
+    "expected_checks",
+    "is_installed",
+    "play",
+    "run_server_leg",
+    "scenarios",
+]
 
 HERE: Final = Path(__file__).resolve().parent
 PACKAGE: Final = Path("node_modules") / "@modelcontextprotocol" / "conformance"
@@ -75,6 +85,17 @@ def _requirement_set(revision: str) -> list[Scenario]:
         elif (leg := re.fullmatch(r"    leg: (\w+)", line)) and section == "not_scored":
             found.append(Scenario(leg[1], revision, name, scored=False))
     return found
+
+
+def expected_checks() -> dict[tuple[str, str, str], set[str]]:
+    """The checks that each scenario made when it passed, by leg, revision and name, as ``official_checks.txt`` lists
+    them: a scenario that makes fewer has not come to its end."""
+    expected = {}
+    for line in (HERE / "official_checks.txt").read_text().splitlines():
+        scenario, _, ids = line.partition(": ")
+        leg, revision, name = scenario.split(" ")
+        expected[leg, revision, name] = set(ids.split(" "))
+    return expected
 
 
 def _suite(*arguments: str) -> list[str]:
