@@ -66,8 +66,9 @@ class Held(Protocol):
 
 
 class Endpoint:
-    """``open_modern``, ``open_legacy`` make a servant; ``param_check(tool)`` gives the check of its ``Mcp-Param-*``
-    headers."""
+    """``open_legacy`` makes the servant of a session, or of one request where it is told why there is none.
+    ``param_check(tool)`` gives the check of a tool's ``Mcp-Param-*`` headers. ``sessionless`` says why there are no
+    sessions; ``None``: there are."""
 
     def __init__(
         self,
@@ -76,9 +77,9 @@ class Endpoint:
         revisions: Sequence[Revision],
         *,
         mint: Callable[[], str],
-        open_legacy: Callable[[], Servant],
+        open_legacy: Callable[[str | None], Servant],
         param_check: Callable[[Any], Callable[..., str | None] | None],
-        sessions: bool = True,
+        sessionless: str | None = None,
         answers: str = "auto",
         sse_messages: str | None = None,
     ) -> None:
@@ -92,7 +93,7 @@ class Endpoint:
         """Connections that read events beside the answers in ``open``."""
         self._open_legacy = open_legacy
         self._param_check = param_check
-        self._keeps_sessions = sessions
+        self._sessionless = sessionless
         self._answers = answers
         self._sse_messages = sse_messages
         self._supported = [revision.name for revision in revisions]
@@ -149,8 +150,11 @@ class Endpoint:
 
     def open_sse(self, head: RequestHead, sink: Sink, principal: str) -> Held | None:
         """The event stream of the deprecated transport: its first event names the URL for messages."""
-        if not self._legacy or not self._keeps_sessions or self._sse_messages is None:
-            text = "HTTP+SSE is not served here: it needs a session; use Streamable HTTP on the MCP endpoint"
+        if not self._legacy or self._sessionless is not None or self._sse_messages is None:
+            why = (
+                f"it needs a session, and {self._sessionless}" if self._sessionless is not None else "it is turned off"
+            )
+            text = f"HTTP+SSE is not served here: {why}; use Streamable HTTP on the MCP endpoint"
             self._refuse(sink, 404, text, None)
             return None
         if self._streams_full:
@@ -228,7 +232,7 @@ class Endpoint:
         id = head.headers.get("mcp-session-id")
         if opening and id is None:
             return self._initialize(head, message, sink, principal)
-        if not self._keeps_sessions:
+        if self._sessionless is not None:
             return self._post_sessionless(head, message, sink, principal, version)
         session = self._session_of(head, sink, principal)
         if session is None:
@@ -236,8 +240,8 @@ class Endpoint:
         return self._serve(session.runner, message, self._reply(head, sink, principal, session=session), session)
 
     def _initialize(self, head: RequestHead, message: Any, sink: Sink, principal: str) -> Held | None:
-        if not self._keeps_sessions:
-            return self._serve(self._open_legacy(), message, self._reply(head, sink, principal), None)
+        if self._sessionless is not None:
+            return self._serve(self._open_legacy(self._sessionless), message, self._reply(head, sink, principal), None)
         session = self._new_session(sink, principal)
         if session is None:
             return None
@@ -256,7 +260,7 @@ class Endpoint:
         if revision is None:
             self._unsupported(sink, version or _ASSUMED)
             return None
-        servant = self._open_legacy()
+        servant = self._open_legacy(self._sessionless)
         servant.door.policy.assume(revision)
         return self._serve(servant, message, self._reply(head, sink, principal), None)
 
@@ -266,7 +270,7 @@ class Endpoint:
         except SessionsFull:
             self._overloaded(sink, None)
             return None
-        servant = session.runner = self._open_legacy()
+        servant = session.runner = self._open_legacy(None)
         servant.peer.standing = Standing(
             session, self.limits, self.clock, lambda writer: self._opened(session, writer), self._closed
         )
@@ -294,8 +298,8 @@ class Endpoint:
     def _session_of(self, head: RequestHead, sink: Sink, principal: str) -> Session | None:
         """The session that a request names. ``None`` where it was answered that there is none."""
         version = head.headers.get("mcp-protocol-version")
-        if not self._legacy or not self._keeps_sessions or version == MODERN.name:
-            text = "only POST is served here: there are no sessions"
+        if not self._legacy or self._sessionless is not None or version == MODERN.name:
+            text = f"only POST is served here: {self._sessionless or 'this revision has no sessions'}"
             allow = ("allow", "POST, OPTIONS")
             self._refuse(sink, 405, text, version, fields=(allow,))
             return None
@@ -378,6 +382,11 @@ class Endpoint:
         sink.whole(503, (*JSON_FIELDS, ("retry-after", "1")), frame)
 
     # -- time and the end ----------------------------------------------------------------------------------------------
+
+    @property
+    def idle(self) -> bool:
+        """Whether there is nothing that a tick would look after."""
+        return not self.open and not self._streams and not len(self.sessions)
 
     def tick(self, now: float) -> None:
         """Call it about once a second."""

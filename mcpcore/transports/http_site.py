@@ -6,6 +6,7 @@ Sockets are ``http_server.py``, ASGI is ``asgi.py``; both ask here and give a ``
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import ipaddress
 import os
 import secrets
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from mcpcore.http.messages import RequestHead
     from mcpcore.transports.http_options import HttpOptions
 
-__all__ = ["Site", "refuse"]
+__all__ = ["Site", "denied", "hook_failed", "refuse"]
 
 _SSE = "/sse"
 _MESSAGES = "/messages"
@@ -39,9 +40,9 @@ _TEXT: tuple[Field, ...] = (("content-type", "text/plain; charset=utf-8"),)
 
 
 class Site:
-    """One HTTP face of a server."""
+    """One HTTP face of a server. ``bound``: what it is served on, where the options do not say it; () is unknown."""
 
-    def __init__(self, host: Host, options: HttpOptions) -> None:
+    def __init__(self, host: Host, options: HttpOptions, *, bound: tuple[str, ...] | None = None) -> None:
         self.host = host
         self.limits = host.limits
         self.options = options
@@ -56,7 +57,7 @@ class Site:
             path=options.path,
             allowed_hosts=_with_environment(options.allowed_hosts, "MCPCORE_ALLOWED_HOSTS"),
             allowed_origins=_with_environment(options.allowed_origins, "MCPCORE_ALLOWED_ORIGINS"),
-            bound=_bound(options),
+            bound=_bound(options) if bound is None else bound,
             methods=("POST", "GET", "DELETE") if serves_sessions else ("POST",),
             max_body_bytes=self.limits.max_message_bytes,
         )
@@ -82,14 +83,19 @@ class Site:
 
     # -- a request -----------------------------------------------------------------------------------------------------
 
-    def judge(self, head: RequestHead) -> Refusal | None:
-        """By the head alone: may its body be read?"""
-        refusal = self.guard.check(head)
-        if refusal is None and head.method != "OPTIONS" and self.guard.is_endpoint(head):
-            refusal = self.guard.check_endpoint(head)
+    def judge(self, head: RequestHead, guard: Guard | None = None) -> Refusal | None:
+        """By the head alone: may its body be read? ``guard`` is one of its own for this request, from ``guard_on``."""
+        guard = guard or self.guard
+        refusal = guard.check(head)
+        if refusal is None and head.method != "OPTIONS" and guard.is_endpoint(head):
+            refusal = guard.check_endpoint(head)
         if refusal is not None and refusal.status in (403, 421):
             self._tell(refusal.text)
         return refusal
+
+    def guard_on(self, bound: tuple[str, ...]) -> Guard:
+        """The same rules for requests that came in at these names and addresses."""
+        return Guard(dataclasses.replace(self.guard.rules, bound=bound), self.cors)
 
     def _tell(self, text: str) -> None:
         """Once: whoever set the server up has to know what was refused, and nobody may fill the log."""
@@ -206,8 +212,8 @@ class Site:
         if self._closed:
             return
         self._closed = True
-        for serving in {exchange.peer.shell for reply in self.endpoint.open for exchange in reply.exchanges}:
-            await serving.stop_tasks()
+        servings = {exchange.peer.shell for reply in self.endpoint.open for exchange in reply.exchanges}
+        await asyncio.gather(*[serving.stop_tasks() for serving in servings])
         self.endpoint.close()
 
 
@@ -222,6 +228,11 @@ def denied(error: Unauthorized) -> Refusal:
     if error.status == 401 and not fields:
         fields = (("www-authenticate", "Bearer"),)
     return Refusal(error.status, str(error), code=codes.INVALID_REQUEST, headers=fields)
+
+
+def hook_failed() -> Refusal:
+    """What an authorization hook that raised anything else leaves to say."""
+    return Refusal(500, "the authorization could not be checked; the server's log has the details")
 
 
 def _with_environment(given: Any, variable: str) -> tuple[str, ...] | None:

@@ -19,7 +19,7 @@ from mcpcore.http.reply import JSON_FIELDS
 from mcpcore.http.writing import LAST_CHUNK, chunk, json_response, response, stream_head
 from mcpcore.jsonrpc.message import error_frame
 from mcpcore.spec import codes
-from mcpcore.transports.http_site import denied, refuse
+from mcpcore.transports.http_site import denied, hook_failed, refuse
 from mcpcore.transports.serving import log
 
 if TYPE_CHECKING:
@@ -189,7 +189,7 @@ class ServerConnection(asyncio.Protocol):
             self._refuse(head, denied(error))
         except Exception:
             log.exception("the authorization hook failed")
-            self._refuse(head, _hook_failed())
+            self._refuse(head, hook_failed())
         else:
             if found is None or isinstance(found, str):
                 self._principal = found
@@ -205,7 +205,7 @@ class ServerConnection(asyncio.Protocol):
             refusal = denied(error)
         except Exception:
             log.exception("the authorization hook failed")
-            refusal = _hook_failed()
+            refusal = hook_failed()
         self._authorizing = None
         self._busy = False
         if self._closing:
@@ -361,7 +361,3 @@ class ServerConnection(asyncio.Protocol):
 
     def abort(self) -> None:
         self._transport.abort()
-
-
-def _hook_failed() -> Refusal:
-    return Refusal(500, "the authorization could not be checked; the server's log has the details")
