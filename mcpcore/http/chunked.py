@@ -18,7 +18,9 @@ __all__ = ["ChunkedDecoder"]
 _EXTRA_BYTES = 8 * 1024
 _SIZE_BYTES = 18  # of a size line without an extension
 _SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})(;[\t -~\x80-\xff]*)?")
-_TRAILER = re.compile(rb"[-!#$%&'*+.^_`|~0-9A-Za-z]+:[\t -~\x80-\xff]*")
+_TRAILER = re.compile(rb"([-!#$%&'*+.^_`|~0-9A-Za-z]+):[\t -~\x80-\xff]*")
+_FRAMING = (b"content-length", b"transfer-encoding")
+"""Fields that say where a message ends: after it they can only mislead (RFC 9110 section 6.5.1)."""
 
 _SIZES, _DATA, _DATA_END, _TRAILERS = range(4)
 
@@ -94,10 +96,11 @@ class ChunkedDecoder:
             return False
         if end == received.start:
             self.ended = True
-        elif _TRAILER.fullmatch(received.data, received.start, end):
-            self._count(end + 2 - received.start)
         else:
-            raise Malformed(400, "a trailer of a chunked body is no header field")
+            match = _TRAILER.fullmatch(received.data, received.start, end)
+            if match is None or match[1].lower() in _FRAMING:
+                raise Malformed(400, "a trailer of a chunked body is no header field, or one that frames messages")
+            self._count(end + 2 - received.start)
         received.skip(end + 2)
         return True
 

@@ -49,6 +49,8 @@ BAD = {
     "a trailer with a space in its name": b"0\r\na b: c\r\n\r\n",
     "a folded trailer": b"0\r\na: b\r\n c\r\n\r\n",
     "a lone LF behind a trailer": b"0\r\na: b\n\r\n",
+    "a transfer coding as a trailer": b"0\r\nTransfer-Encoding: chunked\r\n\r\n",
+    "a length as a trailer": b"0\r\ncontent-length: 5\r\n\r\n",
     "NUL in a trailer": b"0\r\na: \x00\r\n\r\n",
     "a lone CR where the end should be": b"0\r\n\rx\r\n\r\n",
 }

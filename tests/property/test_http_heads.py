@@ -85,7 +85,10 @@ SIZES = mostly(
 )
 LASTS = mostly(
     st.sampled_from([b"0\r\n\r\n", b"000\r\n\r\n", b"0;a\r\n\r\n", b"0\r\nX: y\r\n\r\n"]),
-    st.sampled_from([b"0\r\n", b"0\n\n", b"0\r\nX\r\n\r\n", b"0\r\n X: y\r\n\r\n", b"0\r\nX: y\n\r\n", b""]),
+    st.sampled_from(
+        b"0\r\n|0\n\n|0\r\nX\r\n\r\n|0\r\n X: y\r\n\r\n|0\r\nX: y\n\r\n||0\r\nTransfer-Encoding: y\r\n\r\n|"
+        b"0\r\nContent-Length: 1, 2\r\n\r\n".split(b"|")
+    ),
 )
 CHUNKS = st.builds(joined, st.lists(SIZES, max_size=4), LASTS)
 BODIES = st.one_of(st.just(b""), st.just(b"hello"), CHUNKS, st.binary(max_size=8))
