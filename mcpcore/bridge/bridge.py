@@ -84,7 +84,7 @@ class Bridge:
     def modern_serving(self) -> HttpServing:
         return HttpServing(self, ModernFront(self._shared))
 
-    def legacy_serving(self) -> HttpServing:
+    def legacy_serving(self, sessionless: str | None = None) -> HttpServing:
         legacy = Conversation(self._make_target, self.limits, modern=False)
         serving = HttpServing(self, LegacyFront(legacy))
         self._keep(serving, legacy)

@@ -51,12 +51,15 @@ class LegacyServer:
         self.info: dict[str, Any] | None = None
         self.capabilities: dict[str, Any] = {}
         self.log_level: str = LOG_LEVELS[0]
-        self._sessionless = False
+        self._sessionless: str | None = None
+
+    def without_session(self, why: str) -> None:
+        """Nothing is remembered of the client from one request to the next; ``why`` says so to who would need it."""
+        self._sessionless = why
 
     def assume(self, revision: Revision) -> None:
-        """Serve as if the handshake had been made elsewhere: nothing is known of the client, and nothing remembered."""
+        """Serve as if the handshake had been made elsewhere: nothing is known of the client."""
         self._settle(revision)
-        self._sessionless = True
 
     # -- may it run? ---------------------------------------------------------------------------------------------------
 
@@ -104,7 +107,10 @@ class LegacyServer:
     def _settle(self, revision: Revision) -> None:
         self.revision = revision
         self._routes = self._service.routes(revision)
-        own = self._declared = self._service.capabilities(revision)
+        own = self._service.capabilities(revision)
+        if self._sessionless is not None:
+            own = {name: _of_one_request(value) for name, value in own.items() if name != "logging"}
+        self._declared = own
         if "logging" in own:
             self._own["logging/setLevel"] = self._service.around(self._set_level)
         if own.get("resources", {}).get("subscribe"):
@@ -120,7 +126,7 @@ class LegacyServer:
         return self.info
 
     def log_threshold(self, exchange: Exchange) -> str | None:
-        if self._sessionless:
+        if self._sessionless is not None:
             return None
         return self.log_level if self.revision is not None else None  # a notification may come before any session
 
@@ -137,8 +143,8 @@ class LegacyServer:
         return self._service.make_asker(exchange, False)
 
     def may_ask(self, exchange: Exchange) -> None:
-        if self._sessionless:
-            text = f"{exchange.method}: the client cannot be asked: this server keeps no sessions for its revision"
+        if self._sessionless is not None:
+            text = f"{exchange.method}: the client cannot be asked: {self._sessionless}"
             raise RpcError(codes.INVALID_REQUEST, text)
         if not self.initialized:
             text = f"{exchange.method}: the client may be asked only after its notifications/initialized"
@@ -207,6 +213,11 @@ class LegacyServer:
         fault = check_params(exchange.method, exchange.params, exchange.revision)
         if fault is not None:
             raise RpcError(codes.INVALID_PARAMS, f"{exchange.method}: {fault}")
+
+
+def _of_one_request(capability: dict[str, Any]) -> dict[str, Any]:
+    """A capability without what a session would have to remember: who subscribed, and whom to tell of changes."""
+    return {name: value for name, value in capability.items() if name not in ("listChanged", "subscribe")}
 
 
 class LegacyClient:

@@ -77,7 +77,7 @@ class Endpoint:
         revisions: Sequence[Revision],
         *,
         mint: Callable[[], str],
-        open_legacy: Callable[[str | None], Servant],
+        open_legacy: Callable[..., Servant],
         param_check: Callable[[Any], Callable[..., str | None] | None],
         sessionless: str | None = None,
         answers: str = "auto",
@@ -241,7 +241,9 @@ class Endpoint:
 
     def _initialize(self, head: RequestHead, message: Any, sink: Sink, principal: str) -> Held | None:
         if self._sessionless is not None:
-            return self._serve(self._open_legacy(self._sessionless), message, self._reply(head, sink, principal), None)
+            return self._serve(
+                self._open_legacy(sessionless=self._sessionless), message, self._reply(head, sink, principal), None
+            )
         session = self._new_session(sink, principal)
         if session is None:
             return None
@@ -260,7 +262,7 @@ class Endpoint:
         if revision is None:
             self._unsupported(sink, version or _ASSUMED)
             return None
-        servant = self._open_legacy(self._sessionless)
+        servant = self._open_legacy(sessionless=self._sessionless)
         servant.door.policy.assume(revision)
         return self._serve(servant, message, self._reply(head, sink, principal), None)
 
@@ -270,7 +272,7 @@ class Endpoint:
         except SessionsFull:
             self._overloaded(sink, None)
             return None
-        servant = session.runner = self._open_legacy(None)
+        servant = session.runner = self._open_legacy()
         servant.peer.standing = Standing(
             session, self.limits, self.clock, lambda writer: self._opened(session, writer), self._closed
         )

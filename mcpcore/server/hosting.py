@@ -127,11 +127,11 @@ class Hosting:
 
         return modern_serving(self)
 
-    def legacy_serving(self) -> HttpServing:
-        """Serves one legacy session over HTTP."""
+    def legacy_serving(self, sessionless: str | None = None) -> HttpServing:
+        """Serves one legacy session over HTTP; one request where it is told why there is no session."""
         from mcpcore.transports.http_serving import legacy_serving
 
-        return legacy_serving(self)
+        return legacy_serving(self, sessionless)
 
     def adopt(self, serving: Serving) -> None:
         """Tell this conversation of changes, until ``release``."""

@@ -1,4 +1,5 @@
-"""What an HTTP server can be told. One class for ``run``, ``serve`` and ``asgi``; each default with its reason."""
+"""What an HTTP server can be told, each default with its reason: ``HttpOptions`` for ``serve`` and ``asgi``, and
+``RunOptions`` for ``run``, which owns its process."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ from typing import Any
 
 from mcpcore.errors import UsageError
 
-__all__ = ["Authorize", "HttpOptions"]
+__all__ = ["Authorize", "HttpOptions", "RunOptions"]
 
 Authorize = Callable[[Any], "str | Awaitable[str | None] | None"]
 """Gets the head of a request (``method``, ``path``, ``headers``) and returns who asks, or ``None`` for anonymous; or it
@@ -69,14 +70,69 @@ class HttpOptions:
     def hosts(self) -> tuple[str, ...]:
         return (self.host,) if isinstance(self.host, str) else tuple(self.host)
 
+    @property
+    def sessionless(self) -> str | None:
+        """Why legacy clients get no session; ``None`` where they do."""
+        return None if self.sessions else "this server keeps no sessions (sessions=False)"
+
     def ssl_context(self) -> ssl.SSLContext | None:
         """Raises ``UsageError`` for files that cannot be used."""
         if self.tls is None or isinstance(self.tls, ssl.SSLContext):
             return self.tls
         certificate, key = self.tls
+        for what, file in (("certificate", certificate), ("key", key)):
+            try:
+                with open(file, "rb"):
+                    pass
+            except OSError as error:
+                raise UsageError(f"tls: the {what} {file!r} cannot be read: {error.strerror}") from None
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         try:
-            context.load_cert_chain(certificate, key)
-        except (OSError, ssl.SSLError) as error:
-            raise UsageError(f"tls: {certificate!r} with key {key!r} cannot be used: {error}") from None
+            context.load_cert_chain(certificate, key, password=_no_password)
+        except _Encrypted:
+            raise UsageError(f"tls: the key {key!r} is encrypted; decrypt it, or give an ssl.SSLContext") from None
+        except ssl.SSLError as error:
+            raise UsageError(_unusable(certificate, key, error)) from None
         return context
+
+
+class _Encrypted(Exception):
+    """A key that wants a password, which nobody here could type."""
+
+
+def _no_password() -> str:
+    raise _Encrypted
+
+
+def _unusable(certificate: str, key: str, error: ssl.SSLError) -> str:
+    if error.reason == "KEY_VALUES_MISMATCH":
+        return f"tls: the key {key!r} does not belong to the certificate {certificate!r}"
+    try:
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_verify_locations(certificate)
+    except ssl.SSLError:
+        return f"tls: {certificate!r} is no certificate in PEM form"
+    return f"tls: {key!r} is no key in PEM form ({error.reason or error})"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunOptions(HttpOptions):
+    """What a server can be told that owns its process, and besides all of the above."""
+
+    workers: int = 1
+    """Processes that share the port. With more than one, legacy clients have no session, since their next request may
+    reach another process, and a change reaches the listeners of its own process alone."""
+    loop: str = "auto"
+    """``"asyncio"`` or ``"uvloop"``; "auto" is uvloop where it is installed."""
+
+    def __post_init__(self) -> None:
+        HttpOptions.__post_init__(self)
+        if type(self.workers) is not int or self.workers < 1:
+            raise UsageError(f"workers: {self.workers!r} is no number of processes; 1 is this process alone")
+        if self.loop not in ("auto", "asyncio", "uvloop"):
+            raise UsageError(f'loop must be "auto", "asyncio" or "uvloop", not {self.loop!r}')
+
+    @property
+    def sessionless(self) -> str | None:
+        if self.workers > 1:
+            return f"this server runs in {self.workers} processes, which share no sessions (workers={self.workers})"
+        return HttpOptions.sessionless.fget(self)  # type: ignore[attr-defined, no-any-return]

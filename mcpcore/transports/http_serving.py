@@ -55,8 +55,8 @@ class Host(Protocol):
         """Serves the modern requests of one connection."""
         ...
 
-    def legacy_serving(self) -> HttpServing:
-        """Serves one legacy session."""
+    def legacy_serving(self, sessionless: str | None = None) -> HttpServing:
+        """Serves one legacy session; one request where it is told why there is no session."""
         ...
 
     async def start_lifespan(self, user: object) -> None: ...
@@ -65,14 +65,18 @@ class Host(Protocol):
 
 
 class HttpServing(Serving):
-    """Serves what ``receive`` is given, for one connection (modern) or one session (legacy)."""
+    """Serves what ``receive`` is given, for one connection (modern) or one session (legacy).
 
-    def __init__(self, host: Host, door: Any) -> None:
+    Where it does not last, for one request: nobody has to tell it of changes, or to close it.
+    """
+
+    def __init__(self, host: Host, door: Any, *, lasts: bool = True) -> None:
         super().__init__(door, host.limits, server=True, on_notified=host.on_notified)
         self.peer.standing = NOWHERE
         self._host = host
         self._tap = wire_log()
-        host.adopt(self)
+        if lasts:
+            host.adopt(self)
 
     def receive(self, message: Any, stream: Any) -> Event | list[Event] | None:
         """Serve a decoded message that came on this stream."""
@@ -116,9 +120,12 @@ def modern_serving(server: Any) -> HttpServing:
     return HttpServing(server, ModernDoor(server, server.limits, server.revisions))
 
 
-def legacy_serving(server: Any) -> HttpServing:
-    """Of a server: serves one legacy session."""
-    return HttpServing(server, LegacyDoor(server, server.limits, server.revisions))
+def legacy_serving(server: Any, sessionless: str | None = None) -> HttpServing:
+    """Of a server: serves one legacy session; one request where it is told why there is no session."""
+    door = LegacyDoor(server, server.limits, server.revisions)
+    if sessionless is not None:
+        door.policy.without_session(sessionless)
+    return HttpServing(server, door, lasts=sessionless is None)
 
 
 class _Nowhere:

@@ -52,7 +52,7 @@ class Site:
         """Bytes of request bodies that are not complete."""
         cors = Cors(options.cors) if options.cors is not None else None
         self.cors = cors
-        serves_sessions = options.sessions and any(not revision.modern for revision in host.revisions)
+        serves_sessions = options.sessionless is None and any(not revision.modern for revision in host.revisions)
         rules = GuardRules(
             path=options.path,
             allowed_hosts=_with_environment(options.allowed_hosts, "MCPCORE_ALLOWED_HOSTS"),
@@ -74,7 +74,7 @@ class Site:
             mint=lambda: secrets.token_urlsafe(24),
             open_legacy=host.legacy_serving,
             param_check=self._param_check,
-            sessions=options.sessions,
+            sessionless=options.sessionless,
             answers=options.answers,
             sse_messages=message_url if options.sse else None,
         )
