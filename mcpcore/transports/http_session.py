@@ -122,7 +122,7 @@ class Sessions:
         if type(params) is not dict:
             return
         if method == "logging/setLevel":
-            self._level = params
+            self._level = {"level": params.get("level")}
         elif method == "resources/subscribe":
             self._uris[str(params.get("uri"))] = None
         elif method == "resources/unsubscribe":

@@ -1,0 +1,634 @@
+"""Legacy sessions over HTTP: the handshake, the session's headers, sessions that end and begin again, streams that are
+resumed or given up."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+import pytest
+
+from mcpcore import Limits
+from mcpcore.client import Client, Resync
+from mcpcore.errors import ConnectionLost, HttpError, McpError, RpcError
+from tests.transports.http_toys import LEGACY, MODERN, Asked, HttpToy, Wire, silence, text
+
+# -- the handshake -----------------------------------------------------------------------------------------------------
+
+
+def test_an_older_streamable_server_costs_one_request_more_and_no_get_before_it_is_known() -> None:
+    async def main() -> None:
+        async with HttpToy(LEGACY) as toy, Client(toy.url) as client:
+            assert client.revision == LEGACY
+            await toy.seen("GET")
+            assert toy.methods() == ["server/discover", "initialize", "notifications/initialized", "GET"]
+
+    asyncio.run(main())
+
+
+REFUSALS = {
+    "no session": (400, '{"jsonrpc":"2.0","id":"server-error","error":{"code":-32600,"message":"Missing session ID"}}'),
+    "not initialized": (400, '{"jsonrpc":"2.0","error":{"code":-32000,"message":"Server not initialized"},"id":null}'),
+    "a bad version": (400, '{"jsonrpc":"2.0","error":{"code":-32000,"message":"Unsupported protocol version"}}'),
+    "an unknown method": (200, '{"jsonrpc":"2.0","id":1,"error":{"code":-32601,"message":"Method not found"}}'),
+    "bad parameters": (200, '{"jsonrpc":"2.0","id":1,"error":{"code":-32602,"message":"Invalid request parameters"}}'),
+    "an empty body": (400, ""),
+    "a page": (404, "<html>no</html>"),
+    "a method that is not allowed": (405, ""),
+    "words": (406, "Not Acceptable"),
+    "a media type": (415, '{"detail":"Unsupported Media Type"}'),
+    "a validation": (422, '{"detail":[{"loc":["body"]}]}'),
+    "a fault": (500, "Internal Server Error"),
+}
+
+
+@pytest.mark.parametrize("refusal", REFUSALS)
+def test_whatever_a_legacy_server_says_to_the_probe_it_is_connected_to(refusal: str) -> None:
+    status, body = REFUSALS[refusal]
+
+    async def main() -> None:
+        def probe(asked: Asked, wire: Wire) -> None:
+            wire.answer(status, body, "application/json" if body.startswith("{") else "text/html")
+
+        async with HttpToy(LEGACY, handlers={"server/discover": probe}) as toy, Client(toy.url) as client:
+            assert client.revision == LEGACY
+            assert (await client.call_tool("x")).text == "called"
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("code", [-32020, -32021, -32022])
+def test_a_modern_error_is_never_answered_with_initialize(code: int) -> None:
+    async def main() -> None:
+        def probe(asked: Asked, wire: Wire) -> None:
+            wire.error(asked, code, "no", 400, {"supported": ["2027-01-01"], "requested": MODERN})
+
+        async with HttpToy(handlers={"server/discover": probe}) as toy:
+            with pytest.raises(McpError):
+                await Client(toy.url).connect()
+            assert set(toy.methods()) == {"server/discover"}
+
+    asyncio.run(main())
+
+
+def test_requests_wait_until_the_handshake_is_over() -> None:
+    async def main() -> None:
+        arrived = asyncio.Event()
+
+        async def slow(asked: Asked, wire: Wire) -> None:
+            await arrived.wait()
+            wire.answer(202)
+
+        async with HttpToy(LEGACY, handlers={"notifications/initialized": slow}) as toy, Client(toy.url) as client:
+            call = asyncio.ensure_future(client.call_tool("x"))
+            await toy.seen("notifications/initialized")
+            await asyncio.sleep(0.05)
+            assert not toy.sent("tools/call")
+            arrived.set()
+            assert (await call).text == "called"
+
+    asyncio.run(main())
+
+
+def test_but_they_do_not_wait_for_ever() -> None:
+    async def main() -> None:
+        limits = Limits(probe_seconds=0.05)
+        handlers = {"notifications/initialized": silence}
+        async with HttpToy(LEGACY, handlers=handlers) as toy:
+            async with Client(toy.url, revisions=LEGACY, limits=limits, close_timeout=0.05) as client:
+                assert (await client.call_tool("x")).text == "called"
+
+    asyncio.run(main())
+
+
+def test_a_slow_notification_delays_no_request() -> None:
+    async def main() -> None:
+        async with HttpToy(LEGACY, handlers={"vendor/slow": silence}) as toy:
+            async with Client(toy.url, close_timeout=0.05) as client:
+                await client.notify("vendor/slow")
+                await toy.seen("vendor/slow")
+                async with asyncio.timeout(1):
+                    await client.ping()
+
+    asyncio.run(main())
+
+
+def test_every_request_names_the_session_and_the_revision_and_closing_ends_it() -> None:
+    async def main() -> None:
+        async with HttpToy(LEGACY) as toy:
+            async with Client(toy.url) as client:
+                await client.call_tool("x")
+                await toy.seen("GET")
+            probe, handshake, *others = toy.asked
+            assert "mcp-session-id" not in probe.headers and "mcp-session-id" not in handshake.headers
+            assert [asked.method for asked in others if asked.method != "GET"] == [
+                "notifications/initialized",
+                "tools/call",
+                "DELETE",
+            ]
+            for asked in others:
+                assert asked.headers["mcp-session-id"] == "s1" and asked.headers["mcp-protocol-version"] == LEGACY
+                assert "mcp-method" not in asked.headers
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("answer", [lambda a, w: w.answer(405), lambda a, w: w.close(), silence])
+def test_closing_is_over_in_time_whatever_becomes_of_the_session(answer: Any) -> None:
+    async def main() -> None:
+        async with HttpToy(LEGACY, handlers={"DELETE": answer}) as toy:
+            client = await Client(toy.url, close_timeout=0.1).connect()
+            async with asyncio.timeout(1):
+                await client.close()
+            await toy.seen("DELETE")
+
+    asyncio.run(main())
+
+
+def test_a_server_without_sessions_gets_no_delete() -> None:
+    async def main() -> None:
+        async with HttpToy(LEGACY, session=None) as toy:
+            async with Client(toy.url) as client:
+                await client.call_tool("x")
+            assert not toy.sent("DELETE")
+
+    asyncio.run(main())
+
+
+def test_a_session_that_nobody_wanted_any_more_is_ended() -> None:
+    """The probe was answered late, and by a server of both eras."""
+
+    async def main() -> None:
+        probed = asyncio.Event()
+
+        async def late(asked: Asked, wire: Wire) -> None:
+            await probed.wait()
+            HttpToy(MODERN).usual(asked, wire)
+
+        def shake(asked: Asked, wire: Wire) -> Any:
+            probed.set()
+
+            async def answer() -> None:
+                await asyncio.sleep(0.05)
+                toy.usual(asked, wire)
+
+            return answer()
+
+        toy = HttpToy(LEGACY, handlers={"server/discover": late, "initialize": shake})
+        async with toy, Client(toy.url, limits=Limits(probe_seconds=0.02)) as client:
+            assert client.revision == MODERN
+            assert (await toy.seen("DELETE")).headers["mcp-session-id"] == "s1"
+
+    asyncio.run(main())
+
+
+# -- sessions that are gone --------------------------------------------------------------------------------------------
+
+
+def test_a_session_that_the_server_forgot_is_begun_anew_once_for_all_calls() -> None:
+    async def main() -> None:
+        async with HttpToy(LEGACY) as toy, Client(toy.url) as client:
+            await client.set_log_level("error")
+            await client.subscribe("x://1")
+            await client.subscribe("x://2")
+            await client.unsubscribe("x://1")
+            await toy.seen("GET")
+            toy.session = "s2"
+            before = len(toy.asked)
+            results = await asyncio.gather(*[client.call_tool(f"t{n}") for n in range(100)])
+            assert all(result.text == "called" for result in results)
+            after = toy.asked[before:]
+            assert len([asked for asked in after if asked.method == "initialize"]) == 1
+            assert len([asked for asked in after if asked.method == "notifications/initialized"]) == 1
+            assert len([asked for asked in after if asked.method == "tools/call"]) <= 200
+            again = [asked for asked in after if asked.method in ("logging/setLevel", "resources/subscribe")]
+            assert sorted(str(asked.message["params"]) for asked in again) == ["{'level': 'error'}", "{'uri': 'x://2'}"]
+            assert await toy.seen("GET", 2)
+        assert toy.asked[-1].headers["mcp-session-id"] == "s2"
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        (404, ""),
+        (404, '{"jsonrpc":"2.0","id":null,"error":{"code":-32001,"message":"Session not found"}}'),
+        (400, '{"jsonrpc":"2.0","id":null,"error":{"code":-32000,"message":"Bad Request: No valid session ID"}}'),
+    ],
+)
+def test_ways_to_say_that_a_session_is_gone(refusal: tuple[int, str]) -> None:
+    async def main() -> None:
+        def forget(asked: Asked, wire: Wire) -> None:
+            if asked.headers["mcp-session-id"] == "s1":
+                toy.session = "s2"
+                wire.answer(refusal[0], refusal[1], "application/json")
+            else:
+                toy.usual(asked, wire)
+
+        toy = HttpToy(LEGACY, handlers={"tools/list": forget})
+        async with toy, Client(toy.url) as client:
+            assert len(await client.list_tools()) == 1
+
+    asyncio.run(main())
+
+
+def test_a_second_404_is_an_error() -> None:
+    async def main() -> None:
+        def forget(asked: Asked, wire: Wire) -> None:
+            wire.answer(404, "no such session")
+
+        async with HttpToy(LEGACY, handlers={"tools/call": forget}) as toy, Client(toy.url) as client:
+            with pytest.raises(HttpError, match="404"):
+                await client.call_tool("x")
+            assert len(toy.sent("initialize")) == 2 and len(toy.sent("tools/call")) == 2
+            await client.ping()
+
+    asyncio.run(main())
+
+
+def test_a_late_404_of_the_old_session_does_not_end_the_new_one() -> None:
+    async def main() -> None:
+        late = asyncio.Event()
+
+        async def forget(asked: Asked, wire: Wire) -> None:
+            if asked.headers["mcp-session-id"] == "s1":
+                if asked.message["params"]["name"] == "late":
+                    await late.wait()
+                toy.session = "s2"
+                wire.answer(404)
+            else:
+                toy.usual(asked, wire)
+
+        toy = HttpToy(LEGACY, handlers={"tools/call": forget})
+        async with toy, Client(toy.url) as client:
+            slow = asyncio.ensure_future(client.call_tool("late"))
+            await toy.seen("tools/call")
+            assert (await client.call_tool("soon")).text == "called"
+            late.set()
+            assert (await slow).text == "called"
+            assert len(toy.sent("initialize")) == 2
+
+    asyncio.run(main())
+
+
+def test_an_unknown_method_is_not_taken_for_a_lost_session() -> None:
+    async def main() -> None:
+        def unknown(asked: Asked, wire: Wire) -> None:
+            wire.error(asked, -32601, "Method not found", 404)
+
+        async with HttpToy(LEGACY, handlers={"vendor/x": unknown}) as toy, Client(toy.url) as client:
+            with pytest.raises(RpcError, match="-32601"):
+                await client.request("vendor/x")
+            assert len(toy.sent("initialize")) == 1
+
+    asyncio.run(main())
+
+
+def test_a_session_that_cannot_be_begun_again_fails_the_calls_and_the_next_one_tries_again() -> None:
+    async def main() -> None:
+        refused = 0
+
+        def refuse(asked: Asked, wire: Wire) -> None:
+            nonlocal refused
+            if toy.session == "s2" and not refused:
+                refused += 1
+                wire.answer(503, "starting")
+            else:
+                toy.usual(asked, wire)
+
+        toy = HttpToy(LEGACY, handlers={"initialize": refuse})
+        async with toy, Client(toy.url) as client:
+            toy.session = "s2"
+            with pytest.raises(HttpError, match="503"):
+                await client.call_tool("x")
+            assert (await client.call_tool("x")).text == "called"
+
+    asyncio.run(main())
+
+
+def test_a_server_that_came_back_with_another_revision_is_connected_to_anew_by_the_next_call() -> None:
+    async def main() -> None:
+        async with HttpToy(LEGACY) as toy, Client(toy.url) as client:
+            toy.session, toy.revision = "s2", "2025-06-18"
+            with pytest.raises(ConnectionLost, match="2025-06-18"):
+                await client.call_tool("x")
+            assert (await client.call_tool("x")).text == "called"
+            assert client.revision == "2025-06-18"
+
+    asyncio.run(main())
+
+
+# -- cancellation ------------------------------------------------------------------------------------------------------
+
+
+def test_a_cancelled_call_is_told_by_a_message_and_then_its_connection_is_closed() -> None:
+    async def main() -> None:
+        closed = asyncio.Event()
+
+        async def wait(asked: Asked, wire: Wire) -> None:
+            await wire.closed()
+            assert toy.sent("notifications/cancelled")
+            closed.set()
+
+        toy = HttpToy(LEGACY, handlers={"tools/call": wait})
+        async with toy, Client(toy.url) as client:
+            call = asyncio.ensure_future(client.call_tool("x"))
+            asked = await toy.seen("tools/call")
+            call.cancel()
+            told = await toy.seen("notifications/cancelled")
+            assert told.message["params"] == {"requestId": asked.id} and told.connection != asked.connection
+            async with asyncio.timeout(1):
+                await closed.wait()
+            await client.ping()
+
+    asyncio.run(main())
+
+
+def test_a_call_that_was_not_sent_is_cancelled_without_a_word() -> None:
+    async def main() -> None:
+        limits = Limits(pool_connections=1)
+        toy = HttpToy(LEGACY, handlers={"tools/call": silence})
+        async with toy, Client(toy.url, limits=limits, close_timeout=0.05) as client:
+            first = asyncio.ensure_future(client.call_tool("x"))
+            await toy.seen("tools/call")
+            call = asyncio.ensure_future(client.call_tool("y"))
+            while not client._link.last.runner.channel.pool.waiting:  # type: ignore[union-attr]
+                await asyncio.sleep(0)
+            call.cancel()
+            await asyncio.wait([call])
+            assert not client._link.last.runner.channel.pool.waiting  # type: ignore[union-attr]
+            first.cancel()
+        assert len(toy.sent("tools/call")) == 1 and len(toy.sent("notifications/cancelled")) <= 1
+
+    asyncio.run(main())
+
+
+# -- streams that break ------------------------------------------------------------------------------------------------
+
+
+def test_an_answer_that_the_server_makes_us_wait_for_is_fetched_behind_the_last_event() -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        closed_at = 0.0
+
+        async def begin(asked: Asked, wire: Wire) -> None:
+            nonlocal closed_at
+            wire.stream()
+            wire.event(id="e1", retry=200)
+            wire.notify("notifications/progress", {"progressToken": asked.id, "progress": 1}, id="e2")
+            wire.end()
+            closed_at = loop.time()
+
+        def go_on(asked: Asked, wire: Wire) -> None:
+            if "last-event-id" not in asked.headers:
+                wire.answer(405)
+                return
+            assert asked.headers["last-event-id"] == "e2" and asked.headers["mcp-session-id"] == "s1"
+            assert loop.time() - closed_at >= 0.2
+            wire.stream()
+            wire.reply(toy.sent("tools/call")[0], text("late"), id="e3")
+            wire.end()
+
+        progress: list[float] = []
+        toy = HttpToy(LEGACY, handlers={"tools/call": begin, "GET": go_on})
+        async with toy, Client(toy.url) as client:
+            result = await client.call_tool("x", progress=lambda news: progress.append(news.progress))
+            assert result.text == "late" and progress == [1]
+            assert len(toy.sent("tools/call")) == 1
+
+    asyncio.run(main())
+
+
+def test_each_event_comes_once_wherever_the_connection_breaks() -> None:
+    events = [f'id: e{n}\ndata: {{"jsonrpc":"2.0","method":"vendor/n","params":{{"n":{n}}}}}\n\n' for n in range(3)]
+
+    async def main(cut: int) -> None:
+        def begin(asked: Asked, wire: Wire) -> None:
+            answer = f'id: e3\ndata: {{"jsonrpc":"2.0","id":{asked.id},"result":{{"content":[]}}}}\n\n'
+            whole = "".join([*events, answer])
+            wire.stream()
+            wire.chunk(whole[: min(cut, len(whole))] or ":\n")
+            wire.close() if cut < len(whole) else wire.end()
+
+        def go_on(asked: Asked, wire: Wire) -> None:
+            last = asked.headers.get("last-event-id")
+            if last is None:
+                wire.answer(405)
+                return
+            call = toy.sent("tools/call")[0]
+            answer = f'id: e3\ndata: {{"jsonrpc":"2.0","id":{call.id},"result":{{"content":[]}}}}\n\n'
+            wire.stream()
+            for event in [*events, answer][int(last[1:]) + 1 :]:
+                wire.chunk(event)
+            wire.end()
+
+        heard: list[int] = []
+        toy = HttpToy(LEGACY, handlers={"tools/call": begin, "GET": go_on})
+        notifications = {"vendor/n": lambda params: heard.append(params["n"])}
+        limits = Limits(relisten_seconds=0.001)
+        async with toy, Client(toy.url, revisions=LEGACY, notifications=notifications, limits=limits) as client:
+            await toy.seen("GET")
+            call = client.call_tool("x")
+            if cut < len(events[0]):  # no position to resume at
+                with pytest.raises(ConnectionLost):
+                    await call
+            else:
+                await call
+                assert heard == [0, 1, 2]
+
+    for cut in range(0, sum(map(len, events)) + 60, 5):
+        asyncio.run(main(cut))
+
+
+def test_a_stream_that_cannot_be_resumed_fails_its_call() -> None:
+    async def main() -> None:
+        def begin(asked: Asked, wire: Wire) -> None:
+            wire.stream()
+            wire.event(id="e1", retry=1)
+            wire.end()
+
+        async with HttpToy(LEGACY, handlers={"tools/call": begin}) as toy, Client(toy.url) as client:
+            with pytest.raises(ConnectionLost, match=r"cannot be resumed.*405"):
+                await client.call_tool("x")
+            await client.ping()
+
+    asyncio.run(main())
+
+
+def test_a_modern_stream_is_never_resumed() -> None:
+    async def main() -> None:
+        def begin(asked: Asked, wire: Wire) -> None:
+            wire.stream()
+            wire.event(id="e1", retry=1)
+            wire.end()
+
+        async with HttpToy(handlers={"tools/call": begin}) as toy, Client(toy.url) as client:
+            with pytest.raises(ConnectionLost, match="ended without the answer"):
+                await client.call_tool("x")
+            assert not toy.sent("GET")
+
+    asyncio.run(main())
+
+
+# -- the standing stream -----------------------------------------------------------------------------------------------
+
+
+def test_news_come_on_the_standing_stream_and_it_is_resumed() -> None:
+    async def main() -> None:
+        heard: list[Any] = []
+        positions: list[str | None] = []
+
+        async def stand(asked: Asked, wire: Wire) -> None:
+            positions.append(asked.headers.get("last-event-id"))
+            wire.stream()
+            wire.notify("vendor/x", {"n": len(positions)}, id=f"e{len(positions)}")
+            if len(positions) < 3:
+                wire.end()
+                wire.close()
+            else:
+                await wire.closed()
+
+        toy = HttpToy(LEGACY, handlers={"GET": stand})
+        limits = Limits(relisten_seconds=0.01)
+        three = asyncio.Event()
+
+        def hear(params: dict[str, Any]) -> None:
+            heard.append(params["n"])
+            if len(heard) == 3:
+                three.set()
+
+        async with toy, Client(toy.url, limits=limits, notifications={"vendor/x": hear}):
+            async with asyncio.timeout(5):
+                await three.wait()
+            assert positions == [None, "e1", "e2"] and heard == [1, 2, 3]
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("status", [400, 404, 405, 501])
+def test_a_server_without_a_standing_stream_is_not_asked_again(status: int) -> None:
+    async def main() -> None:
+        def none(asked: Asked, wire: Wire) -> None:
+            wire.answer(status)
+
+        async with HttpToy(LEGACY, handlers={"GET": none}) as toy:
+            async with Client(toy.url, limits=Limits(relisten_seconds=0.001)) as client:
+                await toy.seen("GET")
+                for _ in range(5):
+                    await client.ping()
+            assert len(toy.sent("GET")) == 1 and len(toy.sent("initialize")) == 1
+
+    asyncio.run(main())
+
+
+def test_a_stream_that_the_server_ends_at_once_is_given_up_visibly(caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        def end(asked: Asked, wire: Wire) -> None:
+            wire.stream()
+            wire.event(id="e1")  # a position alone is no sign of life
+            wire.end()
+
+        limits = Limits(relisten_seconds=0.001, max_resumes=4, max_relistens=2)
+        toy = HttpToy(LEGACY, handlers={"GET": end, "resources/subscribe": {}})
+        async with toy, Client(toy.url, limits=limits) as client:
+            async with client.listen(uris=["x://1"]) as events:
+                with pytest.raises(ConnectionLost, match="not heard any more"):
+                    async with asyncio.timeout(10):
+                        async for event in events:
+                            assert isinstance(event, Resync)
+            assert len(toy.sent("GET")) == 5
+            await client.ping()
+
+    with caplog.at_level(logging.WARNING):
+        asyncio.run(main())
+    assert "changes are not heard any more" in caplog.text
+
+
+def test_pauses_grow_and_there_are_fewer_than_twenty_in_five_minutes() -> None:
+    from mcpcore.transports.http_standing import pause_before
+
+    limits = Limits()
+    pauses = [pause_before(attempt, None, limits.relisten_seconds) for attempt in range(1, limits.max_resumes + 1)]
+    assert pauses == sorted(pauses) and pauses[0] == 0.5 and pauses[-1] == 30
+    assert len(pauses) < 20
+    assert pause_before(1, 200, 30) == 0.2
+    assert pause_before(3, 200, 30) == 2.0
+    assert pause_before(3, 45_000, 30) == 45.0
+
+
+def test_a_break_without_a_position_is_told_as_a_gap() -> None:
+    async def main() -> None:
+        times = 0
+
+        async def stand(asked: Asked, wire: Wire) -> None:
+            nonlocal times
+            times += 1
+            wire.stream()
+            if times == 1:
+                wire.end()
+            else:
+                await wire.closed()
+
+        toy = HttpToy(LEGACY, handlers={"GET": stand})
+        async with toy, Client(toy.url, limits=Limits(relisten_seconds=0.001)) as client:
+            async with client.listen(uris=["x://1"]) as events, asyncio.timeout(5):
+                assert isinstance(await anext(events), Resync)
+
+    asyncio.run(main())
+
+
+def test_a_session_that_ends_under_its_standing_stream_is_begun_anew() -> None:
+    async def main() -> None:
+        async def stand(asked: Asked, wire: Wire) -> None:
+            if asked.headers["mcp-session-id"] != toy.session:
+                wire.answer(404)
+                return
+            wire.stream()
+            if toy.session == "s1":
+                await toy.seen("resources/subscribe")
+                toy.session = "s2"
+                wire.end()
+            else:
+                await wire.closed()
+
+        toy = HttpToy(LEGACY, handlers={"GET": stand})
+        async with toy, Client(toy.url, limits=Limits(relisten_seconds=0.001)) as client:
+            await client.subscribe("x://1")
+            await toy.seen("GET", 3)
+            assert len(toy.sent("initialize")) == 2
+            assert [asked.headers["mcp-session-id"] for asked in toy.sent("resources/subscribe")] == ["s1", "s2"]
+
+    asyncio.run(main())
+
+
+# -- questions of the server -------------------------------------------------------------------------------------------
+
+
+def test_answers_reach_the_server_while_every_other_connection_waits_for_them() -> None:
+    """More calls than the pool has connections, and each of them asks something first."""
+
+    async def main() -> None:
+        answered: dict[int, asyncio.Event] = {}
+
+        async def ask(asked: Asked, wire: Wire) -> None:
+            answered[asked.id] = asyncio.Event()
+            wire.stream()
+            wire.event({"jsonrpc": "2.0", "id": asked.id, "method": "ping"})
+            await answered[asked.id].wait()
+            wire.reply(asked, text(f"{asked.id}"))
+            wire.end()
+
+        def take(asked: Asked, wire: Wire) -> None:
+            assert asked.message["result"] == {}
+            answered[asked.id].set()
+            wire.answer(202)
+
+        toy = HttpToy(LEGACY, handlers={"tools/call": ask, "answer": take})
+        async with toy, Client(toy.url, limits=Limits(pool_connections=8)) as client, asyncio.timeout(10):
+            results = await asyncio.gather(*[client.call_tool("x") for _ in range(50)])
+            assert len({result.text for result in results}) == 50
+            assert toy.most_open <= 8
+
+    asyncio.run(main())
