@@ -16,7 +16,7 @@ from mcpcore.errors import ConnectionLost, InvalidResult, McpError, RpcError, Tr
 from mcpcore.http.requester import may_repeat
 from mcpcore.spec import codes
 from mcpcore.spec.meta import CLIENT_CAPABILITIES, LOG_LEVEL, PROGRESS_TOKEN, PROTOCOL_VERSION, SUBSCRIPTION_ID
-from mcpcore.spec.revisions import LEGACY, MODERN
+from mcpcore.spec.revisions import MODERN
 from mcpcore.transports.runner import Runner
 from mcpcore.types import ListToolsResult, from_wire
 
@@ -241,10 +241,9 @@ class Conversation:
     async def _require_modern(self, exchange: Exchange) -> None:
         """Eras are not translated: where the server behind does not speak this one, its client has to know."""
         if not self._speaks_modern and not await self._finds_modern(exchange):
+            # No modern error: after one of those a client does not try the handshake any more.
             text = f"{exchange.method}: the server behind this bridge does not speak {MODERN}; send initialize"
-            supported = [revision.name for revision in reversed(LEGACY)]
-            data = {"supported": supported, "requested": MODERN.name}
-            raise RpcError(codes.UNSUPPORTED_PROTOCOL_VERSION, text, data)
+            raise RpcError(codes.INVALID_REQUEST, text)
 
     async def _finds_modern(self, exchange: Exchange) -> bool:
         """Asked for each request until it does: a server may have been replaced by a newer one meanwhile."""

@@ -45,7 +45,7 @@ def error_status(code: int, *, modern: bool, admitted: bool) -> int:
     """
     if modern and code == codes.INVALID_PARAMS and not admitted:
         return 400  # the envelope is not complete (basic/index#meta)
-    if admitted and code == codes.INVALID_REQUEST:
+    if admitted and not modern and code == codes.INVALID_REQUEST:
         return 200
     return (_MODERN_STATUS if modern else _LEGACY_STATUS).get(code, 200)
 
