@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from mcpcore.errors import ConnectFailed, McpError
 from mcpcore.http.requester import refusal
 from mcpcore.transports.http_call import Call
-from mcpcore.transports.http_channel import HttpChannel, ChannelOptions, called
+from mcpcore.transports.http_channel import ChannelOptions, HttpChannel, called
 
 if TYPE_CHECKING:
     from mcpcore.http.messages import ResponseHead

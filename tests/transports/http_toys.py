@@ -1,4 +1,4 @@
-"""A scripted HTTP server on a real socket: it answers by a table, byte for byte as a test says, and keeps what it heard.
+"""A scripted HTTP server on a real socket: it answers by a table, byte for byte as a test says, and keeps what it got.
 
 ``handlers``: a JSON-RPC method, or ``GET`` and ``DELETE``, -> a result object, or a function ``(asked, wire)`` that
 writes the answer itself. Without an entry it behaves as a server of its revision does.
@@ -73,11 +73,11 @@ class Wire:
         self.answer(status, json.dumps(message), JSON, **headers)
 
     def result(self, asked: Asked, result: Any, **headers: str) -> None:
-        self.json({"jsonrpc": "2.0", "id": asked.id, "result": result}, **headers)
+        self.json({"jsonrpc": "2.0", "id": asked.id, "result": result}, 200, **headers)
 
-    def error(self, asked: Asked, code: int, text: str = "no", status: int = 400, data: Any = None, **more: str) -> None:
+    def error(self, asked: Asked, code: int, text: str = "no", status: int = 400, data: Any = None) -> None:
         error = {"code": code, "message": text} | ({} if data is None else {"data": data})
-        self.json({"jsonrpc": "2.0", "id": asked.id, "error": error}, status, **more)
+        self.json({"jsonrpc": "2.0", "id": asked.id, "error": error}, status)
 
     def stream(self, **headers: str) -> None:
         """The head of an event stream; its events follow in chunks."""
@@ -242,9 +242,9 @@ class HttpToy:
         method = asked.method
         if asked.verb in ("GET", "DELETE"):
             wire.answer(405 if asked.verb == "GET" else 200)
-        elif method.startswith("notifications/") or method == "answer":
+        elif "id" not in asked.message or method == "answer":
             wire.answer(202)
-        elif self.session is not None and method != "initialize" and asked.headers.get("mcp-session-id") != self.session:
+        elif method != "initialize" and self.session not in (None, asked.headers.get("mcp-session-id")):
             self._refuse_session(asked, wire)
         elif method == "server/discover" and self.revision == MODERN:
             wire.result(asked, DISCOVERED)

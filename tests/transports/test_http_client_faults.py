@@ -1,4 +1,4 @@
-"""Whatever goes wrong with one request over HTTP: it fails with one typed error within a second, and the next one works."""
+"""Whatever goes wrong with one request over HTTP: it alone fails, with one typed error, within a second."""
 
 from __future__ import annotations
 
