@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 __all__ = ["HttpServer", "ServerConnection"]
 
+_MOST_REFUSED = 256
+"""Connections beyond the limit that are told so; others are only closed."""
+_GOODBYE_SECONDS = 0.2
+"""From the last answer to the end of the connections: it has to leave for the client, and no more."""
 _KEEPS_PATH: dict[str, Any] = {"cleanup_socket": False} if sys.version_info >= (3, 13) else {}
 """Of a Unix socket, which goes when its server ends: other processes may still accept from it."""
 
@@ -35,6 +39,9 @@ class HttpServer:
         self.site = Site(host, options)
         self.connections: set[ServerConnection] = set()
         self.stopping = False
+        self._ending = False
+        self._refused: set[ServerConnection] = set()
+        """Connections that get their refusal; they take no room from the others."""
         self.port: int | None = None
         self._host = host
         self._options = options
@@ -96,17 +103,33 @@ class HttpServer:
     def _connect(self) -> ServerConnection:
         return ServerConnection(self)
 
+    def admit(self, connection: ServerConnection) -> bool:
+        """Whether there is room for one more."""
+        if not self.stopping and len(self.connections) < self.site.limits.max_connections:
+            self.connections.add(connection)
+            return True
+        if len(self._refused) < _MOST_REFUSED:
+            self._refused.add(connection)
+        else:
+            connection.abort()
+        return False
+
+    def forget(self, connection: ServerConnection) -> None:
+        self.connections.discard(connection)
+        self._refused.discard(connection)
+
     def _tick(self) -> None:
+        self._ticker = self.loop.call_later(self.site.tick_seconds, self._tick)
         now = time.monotonic()
         self.site.tick(now)
-        for connection in tuple(self.connections):
+        for connection in (*self.connections, *self._refused):
             connection.tick(now)
-        self._ticker = self.loop.call_later(self.site.tick_seconds, self._tick)
 
     async def stop(self, seconds: float | None = None) -> None:
-        """Accept nothing more, let what runs finish for so long, close. Idempotent."""
-        if self.stopping:
+        """Accept nothing more, let what runs finish for so long, close. A second time it does nothing."""
+        if self._ending:
             return
+        self._ending = True
         limits = self.site.limits
         for listener in self._listeners:
             listener.close()
@@ -115,11 +138,12 @@ class HttpServer:
         await self.site.close()
         for connection in tuple(self.connections):
             connection.stop()
-        deadline = self.loop.time() + 0.3
+        deadline = self.loop.time() + _GOODBYE_SECONDS
         while self.connections and self.loop.time() < deadline:
             await asyncio.sleep(0.01)
-        for connection in tuple(self.connections):
+        for connection in (*self.connections, *self._refused):
             connection.abort()
+        await asyncio.sleep(0)  # in which each of them hears that it is over
         if self._ticker is not None:
             self._ticker.cancel()
         self._unlink()

@@ -31,6 +31,8 @@ __all__ = ["ServerConnection"]
 
 _LINGER_SECONDS = 2.0
 """A client that was refused may still be sending; after so long it has either noticed or never will."""
+_BODY_STEP = 16 * 1024
+"""A body gets on by so many bytes in the time that it has, or comes to its end: a byte now and then is no progress."""
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -49,7 +51,11 @@ class ServerConnection(asyncio.Protocol):
         self._principal: str | None = None
         self._busy = False
         """An answer is under way."""
+        self._streaming = False
+        """Its head is out, and its body goes out piece by piece."""
         self._advancing = False
+        self._yielding = False
+        """More requests have come, and other connections have their turn first."""
         self._paused = False
         self._closing = False
         """This answer is the last one."""
@@ -59,28 +65,29 @@ class ServerConnection(asyncio.Protocol):
         self._held: Held | None = None
         self._serving: HttpServing | None = None
         self._authorizing: asyncio.Task[None] | None = None
-        self._waiter: asyncio.Future[None] | None = None
+        self._clogged: asyncio.Future[None] | None = None
+        """Until the client takes what was written."""
         self._counted = 0
         self._since = site.clock.now
-        """When the connection last got on: bytes of a body came, an answer was complete, a head was begun."""
+        """When the connection last got on: a body did, an answer was complete, a head was begun."""
         self._begun = False
+        self._body_mark = -_BODY_STEP
+        self._unsent = 0
+        self._unsent_since = site.clock.now
 
     # -- the transport calls -------------------------------------------------------------------------------------------
 
     def connection_made(self, transport: Any) -> None:
         self._transport = transport
         transport.set_write_buffer_limits(high=self._limits.stream_bytes // 2)
-        connections = self._server.connections
-        connections.add(self)
-        if len(connections) > self._limits.max_connections or self._server.stopping:
-            self._closing = True
-            self._say_error(503, "the server has as many connections as it takes; retry later", codes.OVERLOADED)
+        if not self._server.admit(self):
+            self._refuse_all(503, "the server has as many connections as it takes; retry later", codes.OVERLOADED)
 
     def data_received(self, data: bytes) -> None:
         if self._lingers:
             return
         self._reader.feed(data)
-        if self._busy:
+        if self._busy or self._yielding or self._clogged is not None:
             if self._reader.buffered > self._limits.pipelined_bytes and not self._paused:
                 self._paused = True
                 self._transport.pause_reading()
@@ -95,7 +102,7 @@ class ServerConnection(asyncio.Protocol):
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._server.connections.discard(self)
+        self._server.forget(self)
         self._count(0)
         self._closing = True
         self._lose()
@@ -106,13 +113,15 @@ class ServerConnection(asyncio.Protocol):
         self.resume_writing()
 
     def pause_writing(self) -> None:
-        if self._waiter is None:
-            self._waiter = self._server.loop.create_future()
+        """A client that takes no answers gets no further ones: what it asked for waits."""
+        if self._clogged is None:
+            self._clogged = self._server.loop.create_future()
 
     def resume_writing(self) -> None:
-        waiter, self._waiter = self._waiter, None
-        if waiter is not None and not waiter.done():
-            waiter.set_result(None)
+        clogged, self._clogged = self._clogged, None
+        if clogged is not None:
+            clogged.set_result(None)
+            self._server.loop.call_soon(self._go_on)
 
     def _lose(self) -> None:
         held, self._held = self._held, None
@@ -124,8 +133,14 @@ class ServerConnection(asyncio.Protocol):
     def _advance(self) -> None:
         """Serve what has come, until something is missing or an answer takes longer."""
         self._advancing = True
+        left = self._limits.turn_messages
         try:
-            while not self._busy and not self._closing:
+            while not self._busy and not self._closing and self._clogged is None:
+                if not left:
+                    self._yielding = True
+                    self._server.loop.call_soon(self._go_on)
+                    break
+                left -= 1
                 if self._head is None and not self._next_head():
                     break
                 head = self._head
@@ -133,8 +148,7 @@ class ServerConnection(asyncio.Protocol):
                     continue  # it was refused, or is still being looked at
                 body = self._reader.read_body(self._limits.max_message_bytes)
                 if body is None:
-                    self._since = self._site.clock.now
-                    self._count(self._reader.buffered)
+                    self._await_body()
                     break
                 if self._counted:
                     self._count(0)
@@ -142,10 +156,20 @@ class ServerConnection(asyncio.Protocol):
                 if self._reader.is_empty:
                     break
         except Malformed as error:
-            self._closing = self._lingers = True
-            self._say_error(error.status, error.text)
+            self._count(0)
+            self._refuse_all(error.status, error.text)
         finally:
             self._advancing = False
+        if self._paused and not (self._busy or self._yielding or self._clogged is not None):
+            self._paused = False
+            self._transport.resume_reading()
+
+    def _await_body(self) -> None:
+        held = self._reader.buffered
+        if held >= self._body_mark + _BODY_STEP:
+            self._body_mark = held
+            self._since = self._site.clock.now
+        self._count(held)
 
     def _next_head(self) -> bool:
         """Whether there is one and its body may be read."""
@@ -172,6 +196,7 @@ class ServerConnection(asyncio.Protocol):
         return True
 
     def _continue(self, head: RequestHead) -> None:
+        self._body_mark = -_BODY_STEP
         if head.expect_continue and not self._reader.buffered:
             self._transport.write(_CONTINUE)
 
@@ -208,13 +233,13 @@ class ServerConnection(asyncio.Protocol):
             refusal = hook_failed()
         self._authorizing = None
         self._busy = False
-        if self._closing:
+        if self._closing or self._transport.is_closing():
             return
         if refusal is not None:
             self._refuse(head, refusal)
         else:
             self._continue(head)
-            self._advance()
+            self._go_on()
 
     def _serve(self, head: RequestHead, body: bytes) -> None:
         self._busy = True
@@ -223,7 +248,9 @@ class ServerConnection(asyncio.Protocol):
         except Exception:
             log.exception("%s %s could not be answered", head.method, head.path)
             self._closing = True
-            if self._busy:
+            if self._streaming:
+                self.cut()
+            elif self._busy:
                 self._say_error(500, "internal error; the server's log has the details", codes.INTERNAL_ERROR)
             return
         if self._busy:
@@ -241,16 +268,15 @@ class ServerConnection(asyncio.Protocol):
         site.buffering += bytes_held - self._counted
         self._counted = bytes_held
         if site.buffering > self._limits.max_buffered_bytes and bytes_held:
-            self._closing = True
-            self._say_error(
-                503, "the server holds as many unfinished requests as it takes; retry later", codes.OVERLOADED
-            )
+            text = "the server holds as many unfinished requests as it takes; retry later"
+            self._refuse_all(503, text, codes.OVERLOADED)
 
     # -- the answer: a Sink --------------------------------------------------------------------------------------------
 
     def whole(self, status: int, fields: tuple[Field, ...], body: bytes) -> None:
         site, head = self._site, self._head
         if self._transport.is_closing():
+            self._closing = True
             self._done()
             return
         close = self._closing or self._server.stopping or (head is not None and not head.keep_alive)
@@ -269,6 +295,7 @@ class ServerConnection(asyncio.Protocol):
         assert head is not None
         self._chunked = head.version == "1.1"
         self._closing = self._closing or not head.keep_alive or not self._chunked
+        self._streaming = True
         fields = (*fields, *site.cors_fields(head))
         self._transport.write(stream_head(200, fields, date=site.date, chunked=self._chunked, close=self._closing))
 
@@ -292,11 +319,18 @@ class ServerConnection(asyncio.Protocol):
         return size
 
     async def drained(self) -> None:
-        if self._waiter is not None:
-            await asyncio.shield(self._waiter)
+        if self._clogged is not None:
+            await asyncio.shield(self._clogged)
+        else:
+            await asyncio.sleep(0)
 
     def soon(self, callback: Callable[[], None]) -> None:
         self._server.loop.call_soon(callback)
+
+    def _refuse_all(self, status: int, text: str, code: int = codes.INVALID_REQUEST) -> None:
+        """Answer for the last time a client that may still be sending."""
+        self._closing = self._lingers = True
+        self._say_error(status, text, code)
 
     def _say_error(self, status: int, text: str, code: int = codes.INVALID_REQUEST) -> None:
         fields = (*JSON_FIELDS, ("retry-after", "1")) if status == 503 else JSON_FIELDS
@@ -304,20 +338,17 @@ class ServerConnection(asyncio.Protocol):
 
     def _done(self) -> None:
         """The answer is complete: close, or go on with what came meanwhile."""
-        self._busy = False
+        self._busy = self._streaming = False
         self._head = None
         self._held = None
         self._since = self._site.clock.now
         if self._closing:
             self._close_gently()
-            return
-        if self._paused:
-            self._paused = False
-            self._transport.resume_reading()
-        if not self._advancing and (self._reader.started or self._reader.buffered):
+        elif not self._advancing and not self._reader.is_empty:
             self._server.loop.call_soon(self._go_on)
 
     def _go_on(self) -> None:
+        self._yielding = False
         if not self._busy and not self._advancing and not self._closing:
             self._advance()
 
@@ -337,14 +368,14 @@ class ServerConnection(asyncio.Protocol):
     def tick(self, now: float) -> None:
         limits = self._limits
         waited = now - self._since
-        if self._lingers and waited >= _LINGER_SECONDS:
+        if self._is_stalled(now) or (self._lingers and waited >= _LINGER_SECONDS):
             self._transport.abort()
-        if self._transport.is_closing() or self._busy:
+        if self._transport.is_closing() or self._busy or self._yielding or self._clogged is not None:
             return
         if self._head is not None:
             if waited >= limits.body_seconds:
                 self._closing = True
-                self._say_error(408, f"no byte of the body came for {limits.body_seconds:g} seconds")
+                self._say_error(408, f"the body did not get on for {limits.body_seconds:g} seconds")
         elif self._begun:
             if waited >= limits.head_seconds:
                 self._closing = True
@@ -352,6 +383,14 @@ class ServerConnection(asyncio.Protocol):
         elif waited >= limits.keep_alive_seconds or self._server.stopping:
             self._closing = True
             self._transport.close()
+
+    def _is_stalled(self, now: float) -> bool:
+        """Whether the client took nothing of a whole answer for too long. A stream's writer sees to that itself."""
+        unsent = self.unsent
+        if not unsent or unsent < self._unsent or self._streaming:
+            self._unsent_since = now
+        self._unsent = unsent
+        return now - self._unsent_since >= self._limits.stalled_seconds
 
     def stop(self) -> None:
         """Nothing more is served: close now where nothing is under way, else with the answer."""

@@ -64,18 +64,22 @@ _NAMED = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
 # -- bytes to send -----------------------------------------------------------------------------------------------------
 
 
-def request(method: str = "POST", target: str = "/mcp", body: bytes | None = b"", **fields: str | None) -> bytes:
+def request(method: str = "POST", target: str = "/mcp", body: bytes = b"", **fields: str | None) -> bytes:
     """One request. Underscores in names of fields stand for dashes; a field given as ``None`` is left out."""
+    return _request(method, target, body, fields)
+
+
+def _request(method: str, target: str, body: bytes, fields: Fields) -> bytes:
     ordinary: dict[str, str | None] = {"host": "localhost:8000", "accept": BOTH}
     if method == "POST":
         ordinary["content_type"] = "application/json"
     if body:
         ordinary["content_length"] = str(len(body))
     lines = [f"{method} {target} HTTP/1.1"]
-    for name, value in (ordinary | fields).items():
+    for name, value in (ordinary | dict(fields)).items():
         if value is not None:
             lines.append(f"{name.replace('_', '-')}: {value}")
-    return "\r\n".join([*lines, "", ""]).encode("latin-1") + (body or b"")
+    return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
 
 
 def envelope(capabilities: Message | None = None, **more: Any) -> Message:
@@ -380,6 +384,9 @@ class Talk:
 
     def bytes_of(self, message: Any, **fields: str | None) -> bytes:
         """The POST of a message, with the fields of its era."""
+        return self._bytes_of(message, fields)
+
+    def _bytes_of(self, message: Any, fields: Fields) -> bytes:
         own: dict[str, str | None] = dict(self.fields)
         if self.revision == MODERN:
             if isinstance(message, dict) and "id" in message and "method" in message:
@@ -389,13 +396,16 @@ class Talk:
         elif self.session is not None:
             own["mcp_session_id"] = self.session
             own["mcp_protocol_version"] = self.revision if self.revision >= "2025-06-18" else None
-        return request(body=json.dumps(message).encode(), **(own | fields))
+        return _request("POST", "/mcp", json.dumps(message).encode(), own | dict(fields))
 
     async def post(self, message: Any, *, on: Raw | None = None, **fields: str | None) -> Post:
         """Send a message, or a batch of them."""
+        return await self._post(message, on, fields)
+
+    async def _post(self, message: Any, on: Raw | None, fields: Fields) -> Post:
         self.judged("client", json.dumps(message).encode())
         raw = on or await self.connect()
-        raw.send(self.bytes_of(message, **fields))
+        raw.send(self._bytes_of(message, fields))
         return Post(self, raw)
 
     async def call(
@@ -409,12 +419,12 @@ class Talk:
         own: dict[str, str | None] = {**self.fields, "accept": "text/event-stream", "mcp_session_id": self.session}
         own["mcp_protocol_version"] = self.revision if self.revision >= "2025-06-18" else None
         raw = await self.connect()
-        raw.send(request("GET", body=None, **(own | {"last_event_id": last_event_id} | fields)))
+        raw.send(_request("GET", "/mcp", b"", own | {"last_event_id": last_event_id} | fields))
         return Post(self, raw)
 
     async def delete(self, **fields: str | None) -> Answer:
         raw = await self.connect()
-        raw.send(request("DELETE", body=None, **({**self.fields, "mcp_session_id": self.session} | fields)))
+        raw.send(_request("DELETE", "/mcp", b"", {**self.fields, "mcp_session_id": self.session} | fields))
         return await raw.answer()
 
     async def connect(self) -> Raw:
@@ -438,14 +448,14 @@ class Talk:
     async def tell(self, method: str, params: Message | None = None, **fields: str | None) -> Answer:
         """A notification, which is accepted."""
         message: Message = {"jsonrpc": "2.0", "method": method}
-        return await self._accepted(message if params is None else {**message, "params": params}, **fields)
+        return await self._accepted(message if params is None else {**message, "params": params}, fields)
 
     async def reply(self, request: Message, result: Message) -> Answer:
         """The answer to a request of the server, which is accepted."""
-        return await self._accepted({"jsonrpc": "2.0", "id": request["id"], "result": result})
+        return await self._accepted({"jsonrpc": "2.0", "id": request["id"], "result": result}, {})
 
-    async def _accepted(self, message: Message, **fields: str | None) -> Answer:
-        answer = await (await self.post(message, **fields)).answer()
+    async def _accepted(self, message: Message, fields: Fields) -> Answer:
+        answer = await (await self._post(message, None, fields)).answer()
         assert (answer.status, answer.body) == (202, b""), answer
         return answer
 
