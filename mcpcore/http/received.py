@@ -59,16 +59,12 @@ class Received:
     def take(self, size: int) -> bytes:
         """The next ``size`` bytes, or as many as there are. All of one read is handed on without a copy."""
         start, data = self.start, self.data
-        self.start = self.searched = end = min(start + size, len(data))
-        if isinstance(data, bytearray):
-            piece = bytes(memoryview(data)[start:end])
-            if end == len(data):
-                self.data, self.start, self.searched = b"", 0, 0
-            return piece
-        return data[start:end]
+        end = min(start + size, len(data))
+        self.skip(end)
+        return bytes(memoryview(data)[start:end]) if isinstance(data, bytearray) else data[start:end]
 
     def skip(self, end: int) -> None:
-        """Everything before ``data[end]`` was read where it stands."""
+        """Everything before ``data[end]`` was read where it stands. What was read to its end is let go."""
         if end == len(self.data):
             self.data, end = b"", 0
         self.start = self.searched = end

@@ -286,6 +286,23 @@ def test_a_request_has_started_while_its_head_is_incomplete() -> None:
     assert not reader.started  # an empty line alone is no beginning
 
 
+@pytest.mark.parametrize("step", [1, 1000])
+def test_an_idle_connection_holds_no_bytes_that_were_read(step: int) -> None:
+    reader = RequestReader(LIMITS)
+    assert reader.is_empty
+    for start in range(0, len(HEAD), step):
+        reader.feed(HEAD[start : start + step])
+        assert not reader.is_empty
+    head_of(reader)
+    assert reader.is_empty  # nothing of the body has come
+    for start in range(0, 5, step):
+        reader.feed(b"hello"[start : start + step])
+    assert reader.read_body(10) == b"hello"
+    assert reader.is_empty and not reader._received.data
+    reader.feed_eof()
+    assert not reader.is_empty  # there is an end to be noticed
+
+
 def test_a_reader_has_ended_when_the_input_ends_between_requests() -> None:
     reader = fed(GET)
     reader.feed_eof()
