@@ -33,7 +33,6 @@ Over: TypeAlias = Literal["finished", "replaced", "lost", "closed"]
 """Why a connection gets nothing more: its stream is finished and all of it was handed over; another connection took the
 stream; it took so little for so long that its next event had to give way; its session has ended."""
 
-_LONGEST_ID = 64
 _NUMBER = re.compile(r"0|[1-9a-z][0-9a-z]{0,11}")
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
@@ -135,7 +134,7 @@ class EventLog:
         None where it cannot be resumed: the id is malformed, of another session, of no event that was handed to a
         connection, or something that comes after it was dropped.
         """
-        tag, *parts = last_event_id.split("-", 4) if len(last_event_id) <= _LONGEST_ID else [""]
+        tag, *parts = last_event_id.split("-", 4)
         if tag != self._tag or len(parts) not in (2, 3) or not all(map(_NUMBER.fullmatch, parts)):
             return None
         stream = self._streams.get(parts[0])

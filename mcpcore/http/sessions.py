@@ -126,15 +126,15 @@ class SessionTable:
         self._touch(session, now)
 
     def end(self, session: Session) -> None:
-        """End a session: its id becomes unknown, its events are dropped, its streams and ``ended`` are told. Once."""
+        """End a session: its id becomes unknown, ``ended`` and its streams are told, its events dropped. Once."""
         if session.closed:
             return
         session.closed = True
         del self._sessions[session.id]
         self._idle.pop(session.id, None)
-        session.events.close()
         if session.ended is not None:
-            session.ended()
+            session.ended()  # what it still says goes to the streams that are open
+        session.events.close()
 
     def expire(self, now: float) -> list[Session]:
         """End the sessions that were idle for ``limits.session_seconds``, and return them."""

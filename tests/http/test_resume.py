@@ -351,6 +351,27 @@ def test_a_position_can_be_resumed_from_again_until_the_client_tells_a_later_one
     assert log.events == 1
 
 
+def test_who_is_replaced_by_a_client_that_is_further_is_replaced_and_not_lost() -> None:
+    log = log_of()
+    stream = log.open_stream()
+    connected(stream)
+    ids = fill(stream, 1, 2, 3)
+    slow = resumed(log, ids[0], room=1)
+    assert (slow.frames, slow.told) == (frames(2), [])
+    assert resumed(log, ids[2]).frames == []
+    assert slow.told == ["replaced"]
+
+
+def test_a_slow_replay_that_broke_takes_nothing_back() -> None:
+    log = log_of()
+    connected(log.standing)
+    ids = fill(log.standing, 1, 2, 3)
+    slow = resumed(log, ids[0], room=1)
+    log.standing.detach(slow)
+    assert connected(log.standing).frames == []
+    assert log.after(ids[2]) is not None
+
+
 def test_asking_alone_hands_nothing_over_and_replaces_nobody() -> None:
     log = log_of()
     stream = log.open_stream()
@@ -535,6 +556,40 @@ def test_what_was_handed_over_gives_way_before_what_waits() -> None:
     assert resumed(log, prime).frames == frames(1, 2)
 
 
+def test_what_waited_and_was_then_handed_over_gives_way_before_what_waits() -> None:
+    log = log_of(session_events=4)
+    waiting, fetched = log.open_stream(), log.open_stream()
+    prime = waiting.prime()
+    fill(waiting, 1, 2)
+    fill(fetched, 1, 2)
+    connected(fetched)
+    fill(log.standing, 3, 4)
+    assert resumed(log, prime).frames == frames(1, 2)
+    assert connected(log.standing).frames == frames(3, 4)
+
+
+def test_what_a_slow_replay_has_yet_to_take_waits() -> None:
+    log = log_of(session_events=4)
+    stream, noisy = log.open_stream(), log.open_stream()
+    connected(stream)
+    ids = fill(stream, 1, 2, 3)
+    slow = resumed(log, ids[0], room=1)
+    connected(noisy)
+    fill(noisy, *range(100))
+    stream.drained(slow)
+    assert (slow.frames, slow.told) == (frames(2, 3), [])
+
+
+def test_a_stream_that_lost_what_nobody_got_keeps_nothing_more() -> None:
+    log = log_of(session_events=4)
+    stream = log.open_stream()
+    fill(stream, 1, 2, 3)
+    fill(log.standing, 1, 2)
+    assert log.events == 2
+    fill(stream, 4, 5)
+    assert log.events == 2
+
+
 def test_a_finished_stream_that_was_handed_over_gives_way_before_what_waits() -> None:
     log = log_of(session_events=4)
     waiting = log.open_stream()
@@ -594,6 +649,14 @@ def test_the_budget_holds_for_all_logs_together() -> None:
         sized(log.open_stream(), 2)
     assert budget.used == sum(log.size for log in logs) == 10 * EVENT_COST
     assert [log.events for log in logs] == [0] * 20 + [2] * 5, "the quietest gave way"
+
+
+def test_a_session_is_quiet_since_its_latest_event() -> None:
+    budget = EventBudget(4 * EVENT_COST)
+    first, second, third = (log_of(name, budget) for name in ("one", "two", "three"))
+    for log in (first, second, first, third, third):
+        sized(log.standing, 1)
+    assert [log.events for log in (first, second, third)] == [2, 0, 2]
 
 
 def test_a_noisy_session_pays_for_itself() -> None:
