@@ -109,7 +109,10 @@ class LifespanRunner:
             async with self._lifespan(self._server) as value:
                 run.value = value
                 run.ready.set_result(None)
-                await run.done.wait()
+                try:
+                    await run.done.wait()
+                except asyncio.CancelledError:
+                    pass  # the loop ends, and nobody said so: what stands behind the yield runs all the same
         except Exception as error:
             if run.ready.done():
                 _log.error("the lifespan of the server failed at its end", exc_info=error)

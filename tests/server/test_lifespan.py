@@ -78,6 +78,20 @@ def test_each_event_loop_has_a_lifespan_of_its_own() -> None:
     asyncio.run(both())
 
 
+def test_the_end_of_the_loop_ends_a_lifespan_that_nobody_left() -> None:
+    steps: list[str] = []
+
+    @asynccontextmanager
+    async def lifespan(server: Any) -> AsyncIterator[None]:
+        yield
+        steps.append("ending")
+        await asyncio.sleep(0)
+        steps.append("ended")
+
+    asyncio.run(LifespanRunner(None, lifespan).start("user"))
+    assert steps == ["ending", "ended"]
+
+
 def _numbered() -> Any:
     count = 0
 
