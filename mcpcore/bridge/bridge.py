@@ -67,9 +67,9 @@ class Bridge:
 
             run_stdio(self)  # type: ignore[arg-type]
         from mcpcore.server.http_process import run_http
-        from mcpcore.transports.http_options import HttpOptions
+        from mcpcore.transports.http_options import RunOptions
 
-        run_http(self, HttpOptions(**options))  # type: ignore[arg-type]
+        run_http(self, RunOptions(**options))  # type: ignore[arg-type]
 
     # -- what the transports ask of a server ---------------------------------------------------------------------------
 

@@ -114,6 +114,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """A reader that takes nothing for so long is disconnected."""
     http_drain_seconds: float = 1.5
     """From a stop signal to the end: requests being served may finish until then."""
+    worker_pause_seconds: float = 30.0
+    """The longest pause before a process that keeps dying gets a successor; the first one gets it at once, the next
+    after a tenth of a second, each further one after twice as long. Who has lived so long counts as sound."""
     pool_connections: int = 100
     """A client's connections to one server; who comes next waits for a free one."""
     pool_idle_seconds: float = 50.0

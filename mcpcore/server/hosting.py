@@ -59,16 +59,16 @@ class Hosting:
         """Serve until the input ends or a signal comes, then end the process: status 0, or 1 after a failure.
 
         ``"stdio"``: standard input and output become the wire; ``print`` and child processes are led to stderr.
-        ``"http"``: options as in ``HttpOptions``: ``host``, ``port``, ``path``, ``tls``, ``cors``, ``allowed_hosts``
-        and others. Raises ``UsageError`` for an unknown transport or option, for an address that cannot be had, and
-        inside a running event loop.
+        ``"http"``: options as in ``RunOptions``: ``host``, ``port``, ``path``, ``tls``, ``cors``, ``allowed_hosts``,
+        ``workers`` and others. Raises ``UsageError`` for an unknown transport or option, for an address that cannot be
+        had, and inside a running event loop.
         """
         if asyncio._get_running_loop() is not None:
             raise UsageError("run() owns its event loop, and here one is running already: use await server.serve()")
         if _checked(transport, options) == "http":
             from mcpcore.server.http_process import run_http
 
-            run_http(cast("Server", self), _http_options(options))
+            run_http(cast("Server", self), _run_options(options))
         from mcpcore.server.stdio_process import run_stdio
 
         run_stdio(cast("Server", self))
@@ -241,11 +241,21 @@ def _checked(transport: str, options: Mapping[str, Any]) -> str:
     return transport
 
 
-def _http_options(options: Mapping[str, Any]) -> HttpOptions:
-    from mcpcore.transports.http_options import HttpOptions
+def _run_options(options: Mapping[str, Any]) -> RunOptions:
+    from mcpcore.transports.http_options import RunOptions
 
-    known = HttpOptions.__dataclass_fields__
+    known = RunOptions.__dataclass_fields__
     for name in options:
         if name not in known:
             raise UsageError(f"http has no option {name!r}; it has {', '.join(known)}")
-    return HttpOptions(**options)
+    return RunOptions(**options)
+
+
+def _http_options(options: Mapping[str, Any]) -> HttpOptions:
+    from mcpcore.transports.http_options import HttpOptions
+
+    checked = _run_options(options)
+    for name in options:
+        if name not in HttpOptions.__dataclass_fields__:
+            raise UsageError(f'{name} belongs to run("http", ...), which owns the process; serve() does not')
+    return HttpOptions(**{name: getattr(checked, name) for name in options})

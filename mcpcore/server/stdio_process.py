@@ -12,7 +12,8 @@ import logging
 import os
 import stat
 import sys
-from typing import TYPE_CHECKING, NoReturn
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from mcpcore.transports.process_exit import exit_promptly, install_stop_signals
 from mcpcore.transports.stdio import claim_stdio, open_stdio
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from mcpcore.server.app import Server
     from mcpcore.transports.stdio import StdioFds
 
-__all__ = ["run_stdio", "serve_stdio"]
+__all__ = ["came_first", "run_stdio", "serve_stdio", "settle"]
 
 _log = logging.getLogger("mcpcore.server")
 
@@ -60,7 +61,7 @@ async def _serve(server: Server, *, signals: bool) -> None:
     if os.isatty(fds.stdin_fd):  # a person, who may wonder why nothing happens
         print(f"{server.name}: waiting for MCP messages on standard input; Ctrl-C ends it", file=sys.stderr)
     try:
-        if await _started(server, stopped):
+        if await came_first(server.start_lifespan(stopped), stopped):
             opened = True
             await _converse(server, fds, stopped)
     finally:
@@ -80,17 +81,18 @@ def settle(future: asyncio.Future[None]) -> None:
         future.set_result(None)
 
 
-async def _started(server: Server, stopped: asyncio.Future[None]) -> bool:
-    """Whether the lifespan has started, which a signal may prevent. Raises what it raises."""
-    start = asyncio.ensure_future(server.start_lifespan(stopped))
+async def came_first(start: Coroutine[Any, Any, None], stopped: asyncio.Future[None]) -> bool:
+    """Whether ``start`` was done before the signal to stop, which cancels it. Raises what it raises."""
+    starting = asyncio.ensure_future(start)
     try:
-        await asyncio.wait({start, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({starting, stopped}, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        if not start.done():
-            start.cancel()
-    if not start.done():
+        if not starting.done():
+            starting.cancel()
+            await asyncio.wait({starting})
+    if starting.cancelled():
         return False
-    start.result()
+    starting.result()
     return True
 
 

@@ -75,6 +75,14 @@ class HttpOptions:
         """Why legacy clients get no session; ``None`` where they do."""
         return None if self.sessions else "this server keeps no sessions (sessions=False)"
 
+    def urls(self, port: int | None) -> list[str]:
+        """Where the endpoint is, on the port that was bound."""
+        if self.unix is not None:
+            return [f"unix:{self.unix} ({self.path})"]
+        scheme = "https" if self.tls is not None else "http"
+        names = [f"[{host}]" if ":" in host else host for host in self.hosts]
+        return [f"{scheme}://{name}:{port}{self.path}" for name in names]
+
     def ssl_context(self) -> ssl.SSLContext | None:
         """Raises ``UsageError`` for files that cannot be used."""
         if self.tls is None or isinstance(self.tls, ssl.SSLContext):

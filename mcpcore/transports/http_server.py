@@ -52,12 +52,7 @@ class HttpServer:
     @property
     def urls(self) -> list[str]:
         """Where the endpoint is."""
-        options = self._options
-        if options.unix is not None:
-            return [f"unix:{options.unix} ({options.path})"]
-        scheme = "https" if options.tls is not None else "http"
-        names = [f"[{host}]" if ":" in host else host for host in options.hosts]
-        return [f"{scheme}://{name}:{self.port}{options.path}" for name in names]
+        return self._options.urls(self.port)
 
     async def start(self, sockets: Sequence[socket.socket] | None = None) -> None:
         """Listen, on ``sockets`` that were bound before or on those that the options name.

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING
 from mcpcore.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mcpcore.transports.http_options import HttpOptions
 
 __all__ = ["bind", "bind_copies", "bound_port", "cannot_listen"]
@@ -53,7 +55,7 @@ def bind_copies(options: HttpOptions, count: int) -> list[list[socket.socket]]:
         raise cannot_listen(options, error) from None
 
 
-def bound_port(sockets: list[socket.socket]) -> int | None:
+def bound_port(sockets: Sequence[socket.socket]) -> int | None:
     """The port of them all; ``None`` for a Unix socket."""
     name = sockets[0].getsockname()
     return name[1] if isinstance(name, tuple) else None
