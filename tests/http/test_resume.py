@@ -64,7 +64,6 @@ def fill(stream: StreamLog, *numbers: int) -> list[str]:
 
 @pytest.mark.spec(
     "2025-11-25/transports/M22",
-    "2025-11-25/transports/Y13",
     "2025-06-18/transports/M20",
     "2025-03-26/transports/M22",
 )
