@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from mcpcore.core.limits import Limits
     from mcpcore.server.app import Server
     from mcpcore.spec.revisions import Revision
+    from mcpcore.transports.asgi import AsgiApp
     from mcpcore.transports.http_options import HttpOptions
     from mcpcore.transports.http_serving import HttpServing
     from mcpcore.transports.memory import MemoryChannel
@@ -84,6 +85,18 @@ class Hosting:
         from mcpcore.server.stdio_process import serve_stdio
 
         await serve_stdio(cast("Server", self))
+
+    def asgi(self, **options: Any) -> AsgiApp:
+        """The server as an ASGI 3 application, for uvicorn, hypercorn, granian, or a mount in FastAPI or Starlette.
+
+        It answers at ``path`` ("/mcp") and, where it is mounted, at the mount: ``app.mount("/mcp", server.asgi())`` and
+        nothing else. Options as in ``HttpOptions``, but for those about sockets: ``path``, ``allowed_hosts``,
+        ``allowed_origins``, ``cors``, ``authorize``, ``sessions``, ``answers``, ``sse``, ``message_url``, ``health``.
+        Behind a name of its own it wants that in ``allowed_hosts``. Raises ``UsageError`` for an unknown option.
+        """
+        from mcpcore.transports.asgi import AsgiApp
+
+        return AsgiApp(cast("Server", self), options)
 
     def connect_client(self, protocol: asyncio.Protocol) -> MemoryChannel:
         """Connect a client of the same loop: ``protocol`` is its end, and the channel back is what it writes to."""
