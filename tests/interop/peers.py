@@ -22,6 +22,7 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,12 @@ INSTALL_SECONDS: Final = 600.0
 NPM_RETRIES: Final = ("--fetch-retries=2", "--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=5000")
 LAYOUT: Final = 1  # raise it when the way an environment is built changes; old ones are then rebuilt
 NODE_AT_LEAST: Final = (22, 19)  # what the Inspector asks for; the other npm peers are content with 20
+
+
+def our_needs() -> list[str]:
+    """What mcpcore itself needs, with its extra for hand-written schemas."""
+    project = tomllib.loads((Path(__file__).resolve().parents[2] / "pyproject.toml").read_text())["project"]
+    return [*project["dependencies"], *project["optional-dependencies"]["schema"]]
 
 
 class InstallFailed(Exception):
@@ -73,6 +80,8 @@ PEERS: Final = {
         ),
         Peer("inspector", "npm", ("@modelcontextprotocol/inspector@2.12.0",)),
         Peer("server-everything", "npm", ("@modelcontextprotocol/server-everything@2026.8.31",)),
+        # mcpcore inside an ASGI server: what it needs itself stands behind the server and the framework.
+        Peer("uvicorn", "pip", ("uvicorn==0.54.0", "starlette==1.10.0", *our_needs())),
         # Exactly this one: between two alphas the checks behind the names of a requirement set change.
         Peer("conformance", "npm", ("@modelcontextprotocol/conformance@0.2.0-alpha.12",)),
     )

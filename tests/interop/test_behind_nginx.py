@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.interop import launch, nginx, serving
+from tests.interop import launch, nginx, peers, serving
 from tests.interop.cases import ROOT, our_server
 from tests.interop.nginx import proxying
 from tests.interop.raw_http import Events, Legacy, Modern
@@ -129,6 +129,38 @@ def test_the_older_transport_finds_its_second_url(proxy: serving.Served, client:
     mode = "2025-11-25" if client == launch.OURS else "legacy"
     observed = talk(client, mode, "sse", proxy.url(path), STEPS)
     assert troubles(observed) == []
+
+
+@pytest.fixture(scope="module")
+def adding(tmp_path_factory: pytest.TempPathFactory) -> Iterator[serving.Served]:
+    """The other way round: the server lives under a path, mounted in a framework, and nginx shows it at the root."""
+    home = tmp_path_factory.mktemp("nginx-adding")
+    try:
+        python = peers.install("uvicorn").interpreter
+    except peers.InstallFailed as failure:
+        pytest.fail(str(failure), pytrace=False)
+
+    def command(port: int) -> list[str]:
+        return [str(python), "-m", "uvicorn", "tests.interop.servers.mounted:app", "--port", str(port)]
+
+    with serving.serving(command, cwd=ROOT) as server, proxying(server.port, {"/": "/app/"}, home) as served:
+        yield served
+
+
+@pytest.mark.parametrize(
+    ("client", "mode", "transport"),
+    [
+        (launch.OURS, "2025-11-25", "sse"),
+        ("mcp-1.30", "legacy", "sse"),
+        ("typescript-v1", "legacy", "sse"),
+        (launch.OURS, "2026-07-28", "http"),
+        ("typescript-v2", "legacy", "http"),
+    ],
+)
+def test_a_prefix_that_only_the_server_knows_does_no_harm(
+    adding: serving.Served, client: str, mode: str, transport: str
+) -> None:
+    assert troubles(talk(client, mode, transport, adding.url(serving.PATHS[transport]), STEPS)) == []
 
 
 def talk(client: str, mode: str, transport: str, url: str, steps: list[str]) -> dict[str, Any]:
