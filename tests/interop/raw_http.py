@@ -128,8 +128,12 @@ class Speaker:
         self, http_method: str, headers: dict[str, str], body: bytes | None
     ) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
         connection = http.client.HTTPConnection(self.authority, timeout=SECONDS)
-        connection.request(http_method, self.path, body, {"Accept": ACCEPT, **headers})
-        response = connection.getresponse()
+        try:
+            connection.request(http_method, self.path, body, {"Accept": ACCEPT, **headers})
+            response = connection.getresponse()
+        except BaseException:
+            connection.close()
+            raise
         if connection.sock is not None:
             connection.sock.settimeout(None)  # a stream may be silent for as long as it likes
         return connection, response

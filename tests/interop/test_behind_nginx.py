@@ -52,7 +52,11 @@ class Listener:
         if isinstance(self.speaker, Legacy):
             return self.speaker.standing()
         events = self.speaker.stream("subscriptions/listen", notifications={"toolsListChanged": True})
-        assert events.next().message["method"] == "notifications/subscriptions/acknowledged"
+        try:
+            assert events.next().message["method"] == "notifications/subscriptions/acknowledged"
+        except BaseException:
+            events.close()
+            raise
         return events
 
     def change(self) -> float:
