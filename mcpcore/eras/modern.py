@@ -87,12 +87,22 @@ class ModernServer:
             raise RpcError(codes.INVALID_PARAMS, f'{method}: _meta["{LOG_LEVEL}"] must be one of {", ".join(SEVERITY)}')
         serve = self._routes.get(method) or self._own.get(method)
         if serve is None:
-            raise RpcError(codes.METHOD_NOT_FOUND, f"Method not found: {method[:200]}")
+            raise self._unknown(method)
         exchange = Exchange(peer, id, method, params, meta, self, MODERN, serve)
         if "requestState" in params and method in _RESUMABLE:
             # Hostile until verified (patterns/mrtr#server-requirements-basic-workflow): refused before anything runs.
             exchange.asking = self._service.make_asker(exchange, True)
         return exchange
+
+    def _unknown(self, method: str) -> RpcError:
+        text = f"Method not found: {method[:200]}"
+        if method != "initialize":
+            return RpcError(codes.METHOD_NOT_FOUND, text)
+        # Any error to initialize says what is spoken here (basic/versioning).
+        names = self._supported
+        return RpcError(
+            codes.METHOD_NOT_FOUND, f"{text}; this server speaks {', '.join(names)}", {"supported": names}
+        )
 
     def _refusal(self, method: str, params: dict[str, Any], meta: dict[str, Any] | None) -> RpcError:
         version = None if meta is None else meta.get(PROTOCOL_VERSION)

@@ -205,7 +205,11 @@ class Endpoint:
             if fault is not None:
                 id = message["id"]
                 known = type(id) is int or type(id) is str
-                frame = error_frame(id if known else NO_ID, codes.HEADER_MISMATCH, fault)
+                data = None
+                if method == "initialize":  # a legacy client cannot know what else to try (basic/versioning)
+                    fault += f"; this server speaks {', '.join(self._supported)}"
+                    data = {"supported": self._supported}
+                frame = error_frame(id if known else NO_ID, codes.HEADER_MISMATCH, fault, data)
                 reply.answer(frame, codes.HEADER_MISMATCH)
                 return None
         return self._serve(modern(), message, reply, None)
@@ -366,10 +370,13 @@ class Endpoint:
         sink.whole(status, (*JSON_FIELDS, *fields), error_frame(id, code, text, data))
 
     def _unsupported(self, sink: Sink, version: str) -> None:
+        """Where no modern revision is served the error is no modern one either: it would tell clients of both eras that
+        a handshake is in vain (2026-07-28, basic/versioning#compatibility-matrix)."""
         supported = [name for name in self._supported if name in self._legacy] or self._supported
         text = f"MCP-Protocol-Version {version[:40]!r} is not served here; served are {', '.join(supported)}"
         data = {"supported": self._supported, "requested": version[:200]}
-        self._refuse(sink, 400, text, None, code=codes.UNSUPPORTED_PROTOCOL_VERSION, data=data)
+        code = codes.UNSUPPORTED_PROTOCOL_VERSION if self._modern else codes.INVALID_REQUEST
+        self._refuse(sink, 400, text, None, code=code, data=data)
 
     def _overloaded(self, sink: Sink, message: Any) -> None:
         """Not now; ``Retry-After`` says when."""

@@ -79,6 +79,8 @@ class GuardRules:
     choose is the host."""
     max_body_bytes: int = Limits().max_message_bytes
     """By ``Content-Length``; a chunked body is counted by whoever reads it."""
+    modern: bool = True
+    """Whether a modern revision is served: else no error of one may be said (2026-07-28, basic/versioning)."""
 
 
 class Guard:
@@ -120,7 +122,7 @@ class Guard:
 
     def _judge(self, head: RequestHead, host: str | None, origin: str | None) -> Refusal | None:
         if not _SINGLE_EVERYWHERE.isdisjoint(head.repeated):
-            return _repeated(head.repeated & _SINGLE_EVERYWHERE)
+            return _repeated(head.repeated & _SINGLE_EVERYWHERE, self.rules.modern)
         named = _split_target(head.target)[0]
         # An absolute target names the host, and Host is to be ignored (RFC 9112, section 3.2.2): here both have to fit.
         for text in (host,) if named is None else (named, host):
@@ -184,7 +186,7 @@ class Guard:
             text = f"{_shown(method)} is not a method of this MCP endpoint; it has {self.allow}"
             return Refusal(405, text, headers=(("Allow", self.allow),))
         if head.repeated and not _SINGLE.isdisjoint(head.repeated):
-            return _repeated(head.repeated & _SINGLE)
+            return _repeated(head.repeated & _SINGLE, self.rules.modern)
         length = head.content_length
         if length is not None and length > self.rules.max_body_bytes:
             return self._too_large(length)
@@ -238,8 +240,8 @@ def _shown(value: str) -> str:
     return f'"{text}..."' if len(value) > _SHOWN else f'"{text}"'
 
 
-def _repeated(names: frozenset[str]) -> Refusal:
-    code = INVALID_REQUEST if _MIRRORED.isdisjoint(names) else HEADER_MISMATCH
+def _repeated(names: frozenset[str], modern: bool) -> Refusal:
+    code = INVALID_REQUEST if not modern or _MIRRORED.isdisjoint(names) else HEADER_MISMATCH
     return Refusal(400, f"Sent more than once: {', '.join(sorted(names))}. One value is expected", code=code)
 
 

@@ -60,6 +60,7 @@ class Site:
             bound=_bound(options) if bound is None else bound,
             methods=("POST", "GET", "DELETE") if serves_sessions else ("POST",),
             max_body_bytes=self.limits.max_message_bytes,
+            modern=any(revision.modern for revision in host.revisions),
         )
         self.guard = Guard(rules, cors)
         self.authorize = options.authorize
