@@ -17,15 +17,15 @@ from mcpcore.core.events import Violation
 from mcpcore.eras.door import is_modern_post
 from mcpcore.http.event_writer import Clock, EventWriter, Field, Sink
 from mcpcore.http.fields import check_standard
-from mcpcore.http.legacy_sse import SseSession
+from mcpcore.http.legacy_sse import SseRequest, SseSession
 from mcpcore.http.media import accepts
-from mcpcore.http.reply import JSON_FIELDS, Reply
+from mcpcore.http.reply import JSON_FIELDS, Reply, refusal_frame
 from mcpcore.http.sessions import Session, SessionsFull, SessionTable
 from mcpcore.http.standing import Standing
 from mcpcore.jsonrpc.codec import Unreadable, decode
 from mcpcore.jsonrpc.message import NO_ID, error_frame
 from mcpcore.spec import codes
-from mcpcore.spec.revisions import BY_NAME, MODERN, Revision
+from mcpcore.spec.revisions import MODERN, Revision
 
 if TYPE_CHECKING:
     from mcpcore.core.events import Event
@@ -86,7 +86,7 @@ class Endpoint:
         self.limits = limits
         self.clock = clock
         self.draining = False
-        self.open: dict[Reply, Session | None] = {}
+        self.open: dict[Reply | SseRequest, Session | None] = {}
         """Answers that are not complete, and their sessions."""
         self.sessions = SessionTable(limits, mint)
         self._streams: dict[EventWriter, Session] = {}
@@ -113,7 +113,7 @@ class Endpoint:
         except Unreadable as error:
             self._refuse(sink, 400, f"the message is not JSON: {error}", version, code=codes.PARSE_ERROR)
             return None
-        if self.draining or len(self.open) >= self.limits.max_requests:
+        if self._busy and _asks(message):
             self._overloaded(sink, message)
             return None
         if self._modern and (not self._legacy or is_modern_post(version, message)):
@@ -182,8 +182,15 @@ class Endpoint:
         except Unreadable as error:
             self._refuse(sink, 400, f"the message is not JSON: {error}", None, code=codes.PARSE_ERROR)
             return
+        if self._busy and _asks(message):
+            self._overloaded(sink, message)
+            return
         sink.whole(202, (("content-type", "text/plain"),), b"Accepted")
-        session.runner.receive(message, sse.of(principal, head.headers))
+        request = sse.of(principal, head.headers, self.over)
+        session.runner.receive(message, request)
+        if request.exchanges and not request.done:
+            self.open[request] = session
+            self.sessions.request_began(session)
 
     # -- modern --------------------------------------------------------------------------------------------------------
 
@@ -201,6 +208,9 @@ class Endpoint:
             return None
         reply = self._reply(head, sink, principal, modern=True)
         if "id" in message and type(method) is str:
+            if method == "subscriptions/listen" and self._streams_full:
+                self._overloaded(sink, message)
+                return None
             fault = self._mismatch(head, method, message.get("params"))
             if fault is not None:
                 id = message["id"]
@@ -230,7 +240,7 @@ class Endpoint:
         self, head: RequestHead, message: Any, sink: Sink, principal: str, version: str | None
     ) -> Held | None:
         if version is not None and version not in self._legacy:
-            self._unsupported(sink, version)
+            self._unsupported(sink, version, message)
             return None
         opening = type(message) is dict and message.get("method") == "initialize"
         id = head.headers.get("mcp-session-id")
@@ -264,10 +274,11 @@ class Endpoint:
         """Every request for itself, in the revision that its header names."""
         revision = self._legacy.get(version or _ASSUMED)
         if revision is None:
-            self._unsupported(sink, version or _ASSUMED)
+            self._unsupported(sink, version or _ASSUMED, message)
             return None
         servant = self._open_legacy(sessionless=self._sessionless)
         servant.door.policy.assume(revision)
+        servant.peer.revision = revision
         return self._serve(servant, message, self._reply(head, sink, principal), None)
 
     def _new_session(self, sink: Sink, principal: str) -> Session | None:
@@ -298,8 +309,14 @@ class Endpoint:
             self.sessions.end(session)
 
     @property
+    def _busy(self) -> bool:
+        """Whether no further request can be taken. What helps those that run to their end always can."""
+        return self.draining or len(self.open) >= self.limits.max_requests
+
+    @property
     def _streams_full(self) -> bool:
-        return self.draining or len(self.open) + len(self._streams) >= self.limits.max_streams
+        most = self.limits.max_streams - len(self._streams)
+        return self.draining or (len(self.open) >= most and sum(one.streaming for one in self.open) >= most)
 
     def _session_of(self, head: RequestHead, sink: Sink, principal: str) -> Session | None:
         """The session that a request names. ``None`` where it was answered that there is none."""
@@ -310,7 +327,7 @@ class Endpoint:
             self._refuse(sink, 405, text, version, fields=(allow,))
             return None
         if version is not None and version not in self._legacy:
-            self._unsupported(sink, version)
+            self._unsupported(sink, version, None)
             return None
         id = head.headers.get("mcp-session-id")
         if id is None:
@@ -338,7 +355,7 @@ class Endpoint:
         self.open[reply] = session
         if session is not None:
             self.sessions.request_began(session)
-        return reply if session is not None else _Cancelling(reply, servant)
+        return _Cancelling(reply, servant) if reply.modern else reply
 
     def _reply(
         self, head: RequestHead, sink: Sink, principal: str, *, modern: bool = False, session: Session | None = None
@@ -348,7 +365,7 @@ class Endpoint:
             json, sse = self._answers == "json", self._answers == "sse"
         return Reply(self, sink, principal, head.headers, modern, json, sse, session)
 
-    def over(self, reply: Reply) -> None:
+    def over(self, reply: Reply | SseRequest) -> None:
         session = self.open.pop(reply, None)
         if session is not None:
             self.sessions.request_ended(session, self.clock.now)
@@ -365,29 +382,21 @@ class Endpoint:
         fields: tuple[Field, ...] = (),
     ) -> None:
         """An error that belongs to no request that could be read."""
-        known = BY_NAME.get(version) if version is not None else None
-        id = NO_ID if known is not None and known.error_without_id else None
-        sink.whole(status, (*JSON_FIELDS, *fields), error_frame(id, code, text, data))
+        sink.whole(status, (*JSON_FIELDS, *fields), refusal_frame(version, code, text, data))
 
-    def _unsupported(self, sink: Sink, version: str) -> None:
+    def _unsupported(self, sink: Sink, version: str, message: Any) -> None:
         """Where no modern revision is served the error is no modern one either: it would tell clients of both eras that
         a handshake is in vain (2026-07-28, basic/versioning#compatibility-matrix)."""
         supported = [name for name in self._supported if name in self._legacy] or self._supported
         text = f"MCP-Protocol-Version {version[:40]!r} is not served here; served are {', '.join(supported)}"
         data = {"supported": self._supported, "requested": version[:200]}
         code = codes.UNSUPPORTED_PROTOCOL_VERSION if self._modern else codes.INVALID_REQUEST
-        self._refuse(sink, 400, text, None, code=code, data=data)
+        sink.whole(400, JSON_FIELDS, error_frame(_id_of(message), code, text, data))
 
     def _overloaded(self, sink: Sink, message: Any) -> None:
         """Not now; ``Retry-After`` says when."""
-        id = message.get("id") if type(message) is dict else None
         text = "the server is stopping" if self.draining else "the server has as much to do as it takes"
-        frame = error_frame(
-            id if type(id) is int or type(id) is str else None,
-            codes.OVERLOADED,
-            f"{text}; retry later",
-            {"retryAfterMs": 1000},
-        )
+        frame = error_frame(_id_of(message), codes.OVERLOADED, f"{text}; retry later", {"retryAfterMs": 1000})
         sink.whole(503, (*JSON_FIELDS, ("retry-after", "1")), frame)
 
     # -- time and the end ----------------------------------------------------------------------------------------------
@@ -437,6 +446,19 @@ class _Cancelling:
         for exchange in self._reply.exchanges:
             if exchange.open:
                 self._servant.cancel(exchange)
+
+
+def _asks(message: Any) -> bool:
+    """Whether it is a request, or a batch with one."""
+    if type(message) is list:
+        return any(_asks(one) for one in message if type(one) is dict)
+    return type(message) is dict and "method" in message and "id" in message
+
+
+def _id_of(message: Any) -> int | str | None:
+    """What an error says that answers this message."""
+    id = message.get("id") if type(message) is dict else None
+    return id if type(id) is int or type(id) is str else None
 
 
 def _query_value(query: str, name: str) -> str | None:

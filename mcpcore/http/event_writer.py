@@ -28,6 +28,9 @@ STREAM_FIELDS: tuple[Field, ...] = (
 """Proxies hand events on at once (nginx reads the last one), and keep nothing."""
 
 
+_FLUSH_BYTES = 64 * 1024
+
+
 class Clock:
     """The time of the last tick, in seconds: precise enough for what is measured in seconds."""
 
@@ -62,7 +65,7 @@ class Sink(Protocol):
         ...
 
     def drained(self) -> Awaitable[None]:
-        """Until most of them are taken, or the connection is gone."""
+        """Until most of them are taken, or the connection is gone; a turn of the loop in any case."""
         ...
 
     def soon(self, callback: Callable[[], None]) -> None:
@@ -82,6 +85,7 @@ class EventWriter:
         "_last",
         "_limits",
         "_pending",
+        "_pending_bytes",
         "sink",
     )
 
@@ -98,6 +102,7 @@ class EventWriter:
         self._clock = clock
         self._gone = gone
         self._pending: list[tuple[Any, bytes]] = []
+        self._pending_bytes = 0
         self._flushing = False
         self._given = 0
         self._acknowledged = (0, clock.now)
@@ -119,7 +124,10 @@ class EventWriter:
                     del pending[at]
                     break
         pending.append((key, data))
-        if not self._flushing:
+        self._pending_bytes += len(data)
+        if self._pending_bytes >= _FLUSH_BYTES:  # of a handler that says much and never waits
+            self.flush()
+        elif not self._flushing:
             self._flushing = True
             self.sink.soon(self.flush)
 
@@ -128,6 +136,7 @@ class EventWriter:
         if self._pending and self.sink is not None:
             data = b"".join([data for _, data in self._pending])
             self._pending.clear()
+            self._pending_bytes = 0
             self._give(data)
 
     def finish(self) -> None:
@@ -147,6 +156,11 @@ class EventWriter:
     def congested(self) -> bool:
         return self.sink is not None and self.sink.unsent > self._limits.stream_bytes // 2
 
+    async def drained(self) -> None:
+        """Wait while the reader is slow; and a turn where much was said in this one."""
+        if self.sink is not None and (self.congested or len(self._pending) >= self._limits.turn_messages):
+            await self.sink.drained()
+
     def tick(self) -> None:
         """A comment where it was quiet for long; the end of a connection whose reader takes nothing."""
         sink, now = self.sink, self._clock.now
@@ -154,9 +168,12 @@ class EventWriter:
             return
         unsent = sink.unsent
         taken, since = self._acknowledged
-        if not unsent or self._given - unsent != taken:
-            self._acknowledged = (self._given - unsent, now)
-        elif now - since >= self._limits.stalled_seconds:
+        took = self._given - unsent  # or less, since each piece costs a few bytes that are not counted as given
+        if not unsent or took > taken:
+            self._acknowledged = (took, now)
+        elif now - since < self._limits.stalled_seconds:
+            self._acknowledged = (took, since)
+        else:
             self._cut()
             return
         if now - self._last >= self._limits.comment_seconds:
@@ -193,5 +210,6 @@ class EventWriter:
     def _leave(self) -> None:
         self.sink = None
         self._pending.clear()
+        self._pending_bytes = 0
         if self._gone is not None:
             self._gone(self)

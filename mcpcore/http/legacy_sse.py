@@ -53,18 +53,38 @@ class SseSession:
         return self.writer.congested
 
     async def drained(self) -> None:
-        if self.writer.congested and self.writer.sink is not None:
-            await self.writer.sink.drained()
+        await self.writer.drained()
 
-    def of(self, principal: str, headers: Mapping[str, str]) -> SseRequest:
-        """The same stream for the messages of one POST."""
-        return SseRequest(self, principal, headers)
+    def of(self, principal: str, headers: Mapping[str, str], over: Callable[[SseRequest], None]) -> SseRequest:
+        """The same stream for the messages of one POST, whose requests have been answered when ``over`` is called."""
+        return SseRequest(self, principal, headers, over)
 
 
 class SseRequest(SseSession):
-    """One POST's share of the stream: who asked, with which header fields."""
+    """One POST's share of the stream: who asked, with which header fields, and what is not answered yet."""
 
-    def __init__(self, session: SseSession, principal: str, headers: Mapping[str, str]) -> None:
+    def __init__(
+        self, session: SseSession, principal: str, headers: Mapping[str, str], over: Callable[[SseRequest], None]
+    ) -> None:
         self.writer = session.writer
         self.principal = principal
         self.headers = headers
+        self.exchanges: list[Exchange] = []
+        self.streaming = False
+        """It is no connection of its own."""
+        self.done = False
+        self._over = over
+
+    def admitted(self, exchange: Exchange) -> None:
+        self.exchanges.append(exchange)
+
+    def answer(self, frame: bytes | tuple[bytes, ...], code: int | None) -> None:
+        super().answer(frame, code)
+        self.close()
+
+    def close(self) -> None:
+        self.done = True
+        self._over(self)
+
+    def tick(self) -> None:
+        """The time of its stream is kept elsewhere."""

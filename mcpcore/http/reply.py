@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 from mcpcore.errors import RpcError
 from mcpcore.http.event_writer import STREAM_FIELDS, Clock, EventWriter, Field, Sink
 from mcpcore.http.sse import event
+from mcpcore.jsonrpc.message import NO_ID, error_frame
 from mcpcore.spec import codes
+from mcpcore.spec.revisions import BY_NAME
 
 if TYPE_CHECKING:
     from mcpcore.core.exchange import Exchange
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from mcpcore.http.resume import StreamLog
     from mcpcore.http.sessions import Session
 
-__all__ = ["JSON_FIELDS", "Place", "Reply", "error_status"]
+__all__ = ["JSON_FIELDS", "Place", "Reply", "error_status", "refusal_frame"]
 
 JSON_FIELDS: tuple[Field, ...] = (("content-type", "application/json"),)
 _RETRY_AFTER: Field = ("retry-after", "1")
@@ -50,13 +52,19 @@ def error_status(code: int, *, modern: bool, admitted: bool) -> int:
     return (_MODERN_STATUS if modern else _LEGACY_STATUS).get(code, 200)
 
 
+def refusal_frame(version: str | None, code: int, text: str, data: Any = None) -> bytes:
+    """An error that belongs to no request that could be read, for a client of the revision that its header names."""
+    known = BY_NAME.get(version) if version is not None else None
+    return error_frame(NO_ID if known is not None and known.error_without_id else None, code, text, data)
+
+
 class Place(Protocol):
     """Whose replies they are."""
 
     limits: Limits
     clock: Clock
 
-    def over(self, reply: Reply) -> None:
+    def over(self, reply: Any) -> None:
         """The reply is complete."""
         ...
 
@@ -71,7 +79,6 @@ class Reply:
         "_fields",
         "_json",
         "_log",
-        "_modern",
         "_place",
         "_session",
         "_sink",
@@ -81,6 +88,7 @@ class Reply:
         "events",
         "exchanges",
         "headers",
+        "modern",
         "principal",
         "streaming",
     )
@@ -98,6 +106,7 @@ class Reply:
     ) -> None:
         self.principal = principal
         self.headers = headers
+        self.modern = modern
         self.begun = place.clock.now
         self.done = False
         self.streaming = False
@@ -105,7 +114,6 @@ class Reply:
         self.exchanges: list[Exchange] = []
         self._sink: Sink | None = sink
         self._place = place
-        self._modern = modern
         self._json = json
         self._sse = sse
         self._session = session
@@ -122,7 +130,7 @@ class Reply:
         self.exchanges.append(exchange)
 
     def send(self, frame: bytes, key: Any = None) -> None:
-        if self.done or not self._sse:
+        if self.done or not self._reachable:
             return
         if not self.streaming:
             self._stream()
@@ -135,6 +143,8 @@ class Reply:
         if not self._sse:
             text = "the client accepts no text/event-stream for this request, so it cannot be asked"
             raise RpcError(codes.INVALID_REQUEST, text)
+        if self.done or not self._reachable:
+            raise RpcError(codes.INVALID_REQUEST, "the client went away before it was asked")
         self.send(frame)
 
     def answer(self, frame: bytes | tuple[bytes, ...], code: int | None) -> None:
@@ -142,18 +152,17 @@ class Reply:
             return
         if type(frame) is tuple:
             frame = b"".join(frame)
-        if not self._json and not self.streaming:
-            self._stream()
         if self.streaming:
             self._finish(frame)  # type: ignore[arg-type]
             return
-        fields = JSON_FIELDS if not self._fields else (*JSON_FIELDS, *self._fields)
-        if code is None:
-            self.whole(200, fields, frame)  # type: ignore[arg-type]
+        status = 200 if code is None else error_status(code, modern=self.modern, admitted=bool(self.exchanges))
+        if status == 200 and not self._json and self._reachable:
+            self._stream()
+            self._finish(frame)  # type: ignore[arg-type]
             return
-        if not self.exchanges:
-            fields = JSON_FIELDS
-        status = error_status(code, modern=self._modern, admitted=bool(self.exchanges))
+        fields = JSON_FIELDS
+        if self._fields and self.exchanges:
+            fields = (*fields, *self._fields)
         if status == 429:
             fields = (*fields, _RETRY_AFTER)
         self.whole(status, fields, frame)  # type: ignore[arg-type]
@@ -168,7 +177,8 @@ class Reply:
             self.whole(200, (*STREAM_FIELDS, *self._fields), b"")
 
     def disconnect(self, retry: float) -> None:
-        if self.done or self._session is None or not self._sse:
+        session = self._session
+        if self.done or session is None or not session.runner.door.primes_streams or not self._reachable:
             return
         if not self.streaming:
             self._stream()
@@ -181,9 +191,8 @@ class Reply:
         return self.events is not None and self.events.congested
 
     async def drained(self) -> None:
-        events = self.events
-        if events is not None and events.congested and events.sink is not None:
-            await events.sink.drained()
+        if self.events is not None:
+            await self.events.drained()
 
     # -- the endpoint calls --------------------------------------------------------------------------------------------
 
@@ -204,18 +213,22 @@ class Reply:
     def tick(self) -> None:
         if self.events is not None:
             self.events.tick()
-        elif self._sse and not self.streaming and self._place.clock.now - self.begun >= self._place.limits.json_seconds:
+        elif not self.streaming and self._reachable and self._place.clock.now - self.begun >= self._place.limits.json_seconds:
             self._stream()
 
+    @property
+    def _reachable(self) -> bool:
+        """Whether its client can get events: now, or later because it had the first ones."""
+        return self.streaming or (self._sse and self._sink is not None)
+
     def _stream(self) -> None:
-        """An event stream from here on, if only into the log."""
+        """An event stream from here on."""
         self.streaming = True
         session = self._session
         if session is not None:
             self._log = session.events.open_stream()
         sink, self._sink = self._sink, None
-        if sink is None:
-            return
+        assert sink is not None
         self.events = EventWriter(sink, self._fields, self._place.limits, self._place.clock, self._gone)
         if self._log is not None and session is not None:
             if session.runner.door.primes_streams:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 from mcpcore.core.events import Cancelled
 from mcpcore.core.exchange import Exchange
 from mcpcore.eras.door import LegacyDoor, ModernDoor
-from mcpcore.errors import Closed
+from mcpcore.errors import Closed, RpcError
 from mcpcore.jsonrpc.codec import encode
 from mcpcore.jsonrpc.message import NO_ID, error_frame
 from mcpcore.spec import codes
+from mcpcore.spec.revisions import MODERN
 from mcpcore.transports.runner import wire_log
 from mcpcore.transports.serving import Serving, log
 
@@ -106,7 +107,11 @@ class HttpServing(Serving):
         self._cancel(Cancelled(exchange, "its client disconnected"))
 
     def close(self) -> None:
-        """The conversation is over: cancel what runs, fail what was asked."""
+        """The conversation is over: answer what runs, cancel it, fail what was asked."""
+        for exchange in tuple(self.peer.incoming.values()):
+            if exchange.on_cancel is not None:
+                exchange.on_cancel()
+            self.peer.fail(exchange, RpcError(codes.INTERNAL_ERROR, f"{exchange.method}: the session has ended"))
         for task in set(self.tasks):
             self._stop(task)
         if self.lost is None:
@@ -117,7 +122,9 @@ class HttpServing(Serving):
 
 def modern_serving(server: Any) -> HttpServing:
     """Of a server: serves the modern requests of one connection."""
-    return HttpServing(server, ModernDoor(server, server.limits, server.revisions))
+    serving = HttpServing(server, ModernDoor(server, server.limits, server.revisions))
+    serving.peer.revision = MODERN
+    return serving
 
 
 def legacy_serving(server: Any, sessionless: str | None = None) -> HttpServing:

@@ -21,9 +21,8 @@ from mcpcore.http.endpoint import Endpoint, Held
 from mcpcore.http.event_writer import Clock, Field, Sink
 from mcpcore.http.guard import Guard, GuardRules, Refusal
 from mcpcore.http.param_headers import compile_check
-from mcpcore.http.reply import JSON_FIELDS
+from mcpcore.http.reply import JSON_FIELDS, refusal_frame
 from mcpcore.http.writing import http_date
-from mcpcore.jsonrpc.message import error_frame
 from mcpcore.spec import codes
 from mcpcore.transports.http_serving import Host, HttpServing
 from mcpcore.transports.serving import log
@@ -36,6 +35,8 @@ __all__ = ["Site", "denied", "hook_failed", "refuse"]
 
 _SSE = "/sse"
 _MESSAGES = "/messages"
+_STOP_SECONDS = 0.2
+"""For handlers that were cancelled because the server stops."""
 _TEXT: tuple[Field, ...] = (("content-type", "text/plain; charset=utf-8"),)
 
 
@@ -214,13 +215,15 @@ class Site:
             return
         self._closed = True
         servings = {exchange.peer.shell for reply in self.endpoint.open for exchange in reply.exchanges}
-        await asyncio.gather(*[serving.stop_tasks() for serving in servings])
+        await asyncio.gather(*[serving.stop_tasks(_STOP_SECONDS) for serving in servings])
         self.endpoint.close()
 
 
-def refuse(sink: Sink, refusal: Refusal) -> None:
+def refuse(sink: Sink, refusal: Refusal, head: RequestHead | None = None) -> None:
     """A refusal as an answer: a JSON-RPC error that belongs to no request."""
-    sink.whole(refusal.status, (*JSON_FIELDS, *refusal.headers), error_frame(None, refusal.code, refusal.text))
+    version = head.headers.get("mcp-protocol-version") if head is not None else None
+    frame = refusal_frame(version, refusal.code, refusal.text)
+    sink.whole(refusal.status, (*JSON_FIELDS, *refusal.headers), frame)
 
 
 def denied(error: Unauthorized) -> Refusal:

@@ -15,9 +15,8 @@ from mcpcore.http.event_writer import Field
 from mcpcore.http.guard import Refusal
 from mcpcore.http.messages import Malformed, RequestHead
 from mcpcore.http.reading import RequestReader
-from mcpcore.http.reply import JSON_FIELDS
+from mcpcore.http.reply import JSON_FIELDS, refusal_frame
 from mcpcore.http.writing import LAST_CHUNK, chunk, json_response, response, stream_head
-from mcpcore.jsonrpc.message import error_frame
 from mcpcore.spec import codes
 from mcpcore.transports.http_site import denied, hook_failed, refuse
 from mcpcore.transports.serving import log
@@ -158,6 +157,9 @@ class ServerConnection(asyncio.Protocol):
         except Malformed as error:
             self._count(0)
             self._refuse_all(error.status, error.text)
+        except Exception:  # a fault of ours, or of a hook: the other connections go on
+            log.exception("a request could not be read")
+            self.cut()
         finally:
             self._advancing = False
         if self._paused and not (self._busy or self._yielding or self._clogged is not None):
@@ -205,7 +207,7 @@ class ServerConnection(asyncio.Protocol):
         self._busy = True
         if head.chunked or head.content_length:
             self._closing = self._lingers = True
-        refuse(self, refusal)
+        refuse(self, refusal, head)
 
     def _authorize(self, head: RequestHead) -> None:
         try:
@@ -334,7 +336,8 @@ class ServerConnection(asyncio.Protocol):
 
     def _say_error(self, status: int, text: str, code: int = codes.INVALID_REQUEST) -> None:
         fields = (*JSON_FIELDS, ("retry-after", "1")) if status == 503 else JSON_FIELDS
-        self.whole(status, fields, error_frame(None, code, text))
+        version = self._head.headers.get("mcp-protocol-version") if self._head is not None else None
+        self.whole(status, fields, refusal_frame(version, code, text))
 
     def _done(self) -> None:
         """The answer is complete: close, or go on with what came meanwhile."""

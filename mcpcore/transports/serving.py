@@ -192,9 +192,9 @@ class Serving:
 
     # -- the end -------------------------------------------------------------------------------------------------------
 
-    async def stop_tasks(self) -> None:
-        """Cancel every handler and give them a moment to end."""
+    async def stop_tasks(self, seconds: float = 1.0) -> None:
+        """Cancel every handler and give them so long to end."""
         for task in set(self.tasks):
             self._stop(task)
         if self.tasks:
-            await asyncio.wait(set(self.tasks), timeout=1.0)
+            await asyncio.wait(set(self.tasks), timeout=seconds)
