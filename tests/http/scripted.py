@@ -22,7 +22,7 @@ from mcpcore.http.messages import RequestHead
 from mcpcore.http.sse import Event, EventReader
 from mcpcore.spec.revisions import ALL, Revision
 
-__all__ = ["BOTH", "META", "MODERN", "Conversation", "FakeSink", "envelope", "head"]
+__all__ = ["BOTH", "META", "MODERN", "Conversation", "FakeSink", "envelope", "head", "refused"]
 
 BOTH = "application/json, text/event-stream"
 MODERN = "2026-07-28"
@@ -260,3 +260,13 @@ class Conversation:
     def after(self, seconds: float) -> None:
         """So much later."""
         self.endpoint.tick(self.clock.now + seconds)
+
+
+def refused(sink: FakeSink, status: int, code: int, *parts: str) -> dict[str, Any]:
+    """The JSON-RPC error that it was answered with, which has this status and code and says this."""
+    assert sink.body is not None
+    assert (sink.status, sink.error["code"]) == (status, code), sink.body
+    for part in parts:
+        assert part in sink.error["message"]
+    frame: dict[str, Any] = sink.messages[0]
+    return frame
