@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from mcpcore.server.app import Server as Server
     from mcpcore.server.context import Context as Context
     from mcpcore.server.context import SyncContext as SyncContext
+    from mcpcore.transports.http_routes import HttpRequest as HttpRequest
+    from mcpcore.transports.http_routes import HttpResponse as HttpResponse
 
 _CLIENT = (
     "Client",
@@ -52,6 +54,8 @@ _HOMES = {
     "Server": "mcpcore.server.app",
     "Context": "mcpcore.server.context",
     "SyncContext": "mcpcore.server.context",
+    "HttpRequest": "mcpcore.transports.http_routes",
+    "HttpResponse": "mcpcore.transports.http_routes",
 }
 
 

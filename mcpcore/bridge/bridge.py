@@ -14,6 +14,7 @@ from mcpcore.bridge.doors import LegacyFront, ModernFront, PipeDoor
 from mcpcore.client.targets import HttpSettings, Target, target_for
 from mcpcore.core.limits import Limits
 from mcpcore.spec.revisions import ALL
+from mcpcore.transports.http_routes import Routes
 from mcpcore.transports.http_serving import HttpServing
 from mcpcore.transports.runner import Runner
 
@@ -37,6 +38,7 @@ class Bridge:
         self.limits = limits or Limits()
         self.revisions: Sequence[Revision] = ALL
         self.mirrored_params: Mapping[str, Mapping[str, str]] = {}
+        self.custom_routes = Routes()
         self._target = target
         self._settings = HttpSettings(headers=headers) if headers else HttpSettings()
         from mcpcore.client.checking import ToolBook

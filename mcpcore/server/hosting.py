@@ -8,13 +8,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING, Any, NoReturn, cast
+from contextvars import copy_context
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 
 from mcpcore.errors import UsageError
 from mcpcore.server.lifespan import LifespanRunner
 from mcpcore.server.middleware import chain
+from mcpcore.server.running import Kind, kind_of
 from mcpcore.spec.revisions import LATEST
 from mcpcore.transports.runner import Runner, server_runner
 from mcpcore.transports.serving import Serving
@@ -26,12 +29,14 @@ if TYPE_CHECKING:
     from mcpcore.server.app import Server
     from mcpcore.spec.revisions import Revision
     from mcpcore.transports.asgi import AsgiApp
-    from mcpcore.transports.http_options import HttpOptions
+    from mcpcore.transports.http_options import HttpOptions, RunOptions
+    from mcpcore.transports.http_routes import Routes
     from mcpcore.transports.http_serving import HttpServing
     from mcpcore.transports.memory import MemoryChannel
 
 __all__ = ["Hosting", "Lifespan"]
 
+F = TypeVar("F", bound=Callable[..., Any])
 Lifespan = Callable[[Any], AbstractAsyncContextManager[Any]]
 _log = logging.getLogger("mcpcore.server")
 
@@ -49,6 +54,34 @@ class Hosting:
         self._told: set[str] = set()
         self.mirrored_params: dict[str, Mapping[str, str]] = {}
         """Tool -> parameter -> header, for the tools that have parameters which travel as HTTP headers too."""
+
+    @cached_property
+    def custom_routes(self) -> Routes:
+        """What is served over HTTP beside the MCP endpoint."""
+        from mcpcore.transports.http_routes import Routes
+
+        return Routes()
+
+    def custom_route(self, path: str, *, methods: Iterable[str] = ("GET",), public: bool = False) -> Callable[[F], F]:
+        """Register ``fn(request)`` for a path of your own beside the MCP endpoint, whenever the server runs on HTTP.
+
+        ``request`` is an ``HttpRequest``; ``fn`` returns ``str`` (plain text), ``bytes``, an ``HttpResponse``, or what
+        becomes JSON. A plain function runs in a worker thread. The authorization hook is asked before, unless the route
+        is ``public``; Host and Origin are looked at in any case. HEAD is served with GET. Raises ``UsageError`` for a
+        path or method that is none or taken; for one of the server's own paths, when it starts to serve.
+        """
+        from mcpcore.transports.http_routes import Route
+
+        def register(fn: F) -> F:
+            run = partial(self._in_thread, fn) if kind_of(fn) is Kind.FUNCTION else fn
+            self.custom_routes.add(Route(path, methods, run, public=public))
+            return fn
+
+        return register
+
+    async def _in_thread(self, fn: Callable[..., Any], *arguments: Any) -> Any:
+        variables = copy_context()
+        return await cast("Server", self).workers.run(lambda: variables.run(fn, *arguments))
 
     def lifespan_in(self, loop: asyncio.AbstractEventLoop) -> Any:
         """What ``lifespan`` yielded, while it runs in this loop."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mcpcore.core.limits import Limits
     from mcpcore.core.streams import Stream
     from mcpcore.spec.revisions import Revision
+    from mcpcore.transports.http_routes import Routes
 
 __all__ = ["Host", "HttpServing", "legacy_serving", "modern_serving"]
 
@@ -50,6 +51,11 @@ class Host(Protocol):
     @property
     def mirrored_params(self) -> Mapping[str, Mapping[str, str]]:
         """Tool -> parameter -> header, for the tools that have parameters which travel as headers too."""
+        ...
+
+    @property
+    def custom_routes(self) -> Routes:
+        """Served beside the MCP endpoint."""
         ...
 
     def modern_serving(self) -> HttpServing:

@@ -24,6 +24,7 @@ from mcpcore.http.param_headers import compile_check
 from mcpcore.http.reply import JSON_FIELDS, refusal_frame
 from mcpcore.http.writing import http_date
 from mcpcore.spec import codes
+from mcpcore.transports.http_routes import ServingRoute, text_answer
 from mcpcore.transports.http_serving import Host, HttpServing
 from mcpcore.transports.serving import log
 
@@ -35,6 +36,7 @@ __all__ = ["Site", "denied", "hook_failed", "refuse"]
 
 _SSE = "/sse"
 _MESSAGES = "/messages"
+_HEALTH = ("/healthz", "/readyz")
 _STOP_SECONDS = 0.2
 """For handlers that were cancelled because the server stops."""
 _TEXT: tuple[Field, ...] = (("content-type", "text/plain; charset=utf-8"),)
@@ -80,6 +82,10 @@ class Site:
             answers=options.answers,
             sse_messages=message_url if options.sse else None,
         )
+        self._routes = host.custom_routes
+        self._taken = _taken(options)
+        self._routes.check(self._taken)
+        self._running: set[ServingRoute] = set()
         self._closed = False
         self.tick(self.clock.now)
 
@@ -110,8 +116,14 @@ class Site:
         return self.authorize(head) if self.authorize is not None else None
 
     def is_open(self, head: RequestHead) -> bool:
-        """Whether no authorization is asked for: a probe of the health, a browser's question what it may do."""
-        return head.method == "OPTIONS" or (self.options.health and head.path in ("/healthz", "/readyz"))
+        """Whether no authorization is asked for: a probe of the health, a browser's question what it may do, a route
+        that says so."""
+        if head.method == "OPTIONS" or (self.options.health and head.path in _HEALTH):
+            return True
+        if head.path in self._taken or self.guard.is_endpoint(head):  # whatever was registered since
+            return False
+        route = self._routes.find(head.path, head.method)
+        return route is not None and route.public
 
     def cors_fields(self, head: RequestHead) -> tuple[Field, ...]:
         """What every answer to this request carries."""
@@ -146,7 +158,7 @@ class Site:
                 self.endpoint.post_sse(head, body, sink, principal)
             else:
                 self._other_method(head, sink, "POST")
-        elif self.options.health and path in ("/healthz", "/readyz"):
+        elif self.options.health and path in _HEALTH:
             if method not in ("GET", "HEAD"):
                 self._other_method(head, sink, "GET, HEAD")
             elif path == "/readyz" and self.endpoint.draining:
@@ -154,8 +166,26 @@ class Site:
             else:
                 sink.whole(200, _TEXT, b"ok\n")
         else:
-            text = f"nothing is served at this path; the MCP endpoint is {self.options.path}\n"
-            sink.whole(404, _TEXT, text.encode())
+            return self._serve_route(head, body, sink, principal)
+        return None
+
+    def _serve_route(self, head: RequestHead, body: bytes, sink: Sink, principal: str) -> Held | None:
+        """A route of the server's own, if this is one."""
+        route = self._routes.find(head.path, head.method)
+        allow = self._routes.allow(head.path)
+        if route is not None:
+            full = len(self._running) + len(self.endpoint.open) >= self.limits.max_requests
+            if self.endpoint.draining or full:
+                text = "the server has as much to do as it takes" if full else "the server is stopping"
+                text_answer(sink, 503, f"{text}; retry later", ("retry-after", "1"))
+                return None
+            serving = ServingRoute(route, head, body, sink, principal, self._running.discard)
+            self._running.add(serving)
+            return serving
+        if allow is not None:
+            self._other_method(head, sink, allow)
+        else:
+            text_answer(sink, 404, f"nothing is served at this path; the MCP endpoint is {self.options.path}")
         return None
 
     def _other_method(self, head: RequestHead, sink: Sink, allow: str) -> None:
@@ -206,7 +236,7 @@ class Site:
         loop = asyncio.get_running_loop()
         self.endpoint.drain()
         deadline = loop.time() + seconds
-        while self.endpoint.open and loop.time() < deadline:
+        while (self.endpoint.open or self._running) and loop.time() < deadline:
             await asyncio.sleep(0.01)
 
     async def close(self) -> None:
@@ -216,6 +246,8 @@ class Site:
         self._closed = True
         servings = {exchange.peer.shell for reply in self.endpoint.open for exchange in reply.exchanges}
         await asyncio.gather(*[serving.stop_tasks(_STOP_SECONDS) for serving in servings])
+        if self._running:
+            await asyncio.wait({serving.stop() for serving in self._running}, timeout=_STOP_SECONDS)
         self.endpoint.close()
 
 
@@ -237,6 +269,17 @@ def denied(error: Unauthorized) -> Refusal:
 def hook_failed() -> Refusal:
     """What an authorization hook that raised anything else leaves to say."""
     return Refusal(500, "the authorization could not be checked; the server's log has the details")
+
+
+def _taken(options: HttpOptions) -> dict[str, str]:
+    """The paths that are served already, and what they are."""
+    path = options.path.rstrip("/")
+    taken = {path: "the MCP endpoint", f"{path}/": "the MCP endpoint"}
+    if options.sse:
+        taken |= dict.fromkeys((_SSE, _MESSAGES), "served for HTTP+SSE, which sse=False turns off")
+    if options.health:
+        taken |= dict.fromkeys(_HEALTH, "the server's health, which health=False turns off")
+    return taken
 
 
 def _with_environment(given: Any, variable: str) -> tuple[str, ...] | None:
