@@ -100,9 +100,7 @@ class ModernServer:
             return RpcError(codes.METHOD_NOT_FOUND, text)
         # Any error to initialize says what is spoken here (basic/versioning).
         names = self._supported
-        return RpcError(
-            codes.METHOD_NOT_FOUND, f"{text}; this server speaks {', '.join(names)}", {"supported": names}
-        )
+        return RpcError(codes.METHOD_NOT_FOUND, f"{text}; this server speaks {', '.join(names)}", {"supported": names})
 
     def _refusal(self, method: str, params: dict[str, Any], meta: dict[str, Any] | None) -> RpcError:
         version = None if meta is None else meta.get(PROTOCOL_VERSION)
