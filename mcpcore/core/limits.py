@@ -119,6 +119,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     after a tenth of a second, each further one after twice as long. Who has lived so long counts as sound."""
     pool_connections: int = 100
     """A client's connections to one server; who comes next waits for a free one."""
+    pool_waiting: int = 10_000
+    """Messages of a client that wait for a connection, or for an answer to what has none; the next one fails."""
     pool_idle_seconds: float = 50.0
     """A client's idle connection: closed before servers close theirs, which avoids a race."""
     notice_seconds: float = 30.0

@@ -15,7 +15,7 @@ from time import time
 from typing import TYPE_CHECKING, Any, Protocol
 
 from mcpcore.core.limits import Limits
-from mcpcore.errors import ConnectionLost, HttpError, McpError, ProtocolViolation, UsageError
+from mcpcore.errors import ConnectionLost, HttpError, McpError, ProtocolViolation, RpcError, UsageError
 from mcpcore.http.requester import (
     Requests,
     checked_fields,
@@ -26,6 +26,7 @@ from mcpcore.http.requester import (
     retry_after,
 )
 from mcpcore.jsonrpc.codec import Unreadable, decode
+from mcpcore.spec import codes
 from mcpcore.transports.http_call import Call
 from mcpcore.transports.http_pool import HttpPool, Unreachable
 
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     import ssl as tls
     from collections.abc import Callable, Coroutine, Mapping
 
-    from mcpcore.errors import RpcError
     from mcpcore.http.messages import ResponseHead
     from mcpcore.http.proxies import Proxy
     from mcpcore.http.requester import Fields
@@ -210,10 +210,26 @@ class HttpChannel:
         """Send a call as soon as there is a connection; ask first who it is sent for, where somebody wants to say."""
         if self.options.auth is not None and call.fields is None:
             self.spawn(self._authorize(call), "mcpcore-http-auth")
+        elif self.pool.waiting >= self.limits.pool_waiting:
+            self.fail(call, self.overloaded(call))
         elif call.id is not None:
             self.pool.submit(call)
         else:
             self.pool.submit(call, urgent=True)
+
+    def overloaded(self, call: Call) -> RpcError:
+        limits = self.limits
+        text = f"{call.subject} was not sent: {limits.pool_waiting} messages wait already (Limits.pool_waiting)"
+        return RpcError(codes.OVERLOADED, f"{text} for {limits.pool_connections} connections to {self.endpoint}")
+
+    async def finished(self, call: Call) -> Any:
+        """Send a call of the channel's own, and wait for the message that answers it."""
+        call.waiter = self.loop.create_future()
+        self.submit(call)
+        try:
+            return await call.waiter
+        finally:
+            self.drop(call)
 
     async def _authorize(self, call: Call) -> None:
         try:
@@ -240,6 +256,9 @@ class HttpChannel:
 
     def notice(self, call: Call) -> None:
         """Send what has no answer. It holds nobody up, and does not take for ever."""
+        if len(self._notices) >= self.limits.pool_waiting:
+            self.fail(call, self.overloaded(call))
+            return
         self._notices[call] = None
         call.timer = self.loop.call_later(self.limits.notice_seconds, self._notice_is_late, call)
         self.submit(call)

@@ -12,13 +12,22 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from mcpcore.errors import ConnectFailed, ConnectionLost, McpError, ProtocolViolation, UsageError
+from mcpcore.errors import (
+    ConnectFailed,
+    ConnectionLost,
+    HttpError,
+    McpError,
+    ProtocolViolation,
+    RpcError,
+    UsageError,
+)
 from mcpcore.http.media import is_json
 from mcpcore.http.param_headers import compile_extractor
 from mcpcore.http.proxies import proxy_from, proxy_in_environment
 from mcpcore.http.requester import checked_fields, error_in, modern_lines, refusal, session_is_gone
 from mcpcore.http.url import parse_url
-from mcpcore.jsonrpc.codec import Unreadable, decode
+from mcpcore.jsonrpc.codec import Unreadable, decode, encode
+from mcpcore.jsonrpc.message import request_frame
 from mcpcore.spec import codes
 from mcpcore.spec.header_params import header_params
 from mcpcore.spec.meta import PROTOCOL_VERSION
@@ -31,6 +40,7 @@ from mcpcore.transports.http_sse_client import SseChannel
 from mcpcore.transports.http_standing import pause_before
 
 if TYPE_CHECKING:
+    import asyncio
     import ssl as tls
     from collections.abc import Mapping
 
@@ -45,6 +55,8 @@ __all__ = ["StreamableChannel", "channel_options", "open_http"]
 
 _KEPT_LINES = 1024
 """Header lines kept for the next request of the same method and name."""
+_OF_THIS_SESSION = frozenset({"", "notifications/cancelled", "notifications/initialized"})
+"""Messages without an answer that mean nothing in another session; the first one is an answer."""
 _OLDER = frozenset({400, 404, 405})
 """Statuses with which a server may show that it knows HTTP+SSE alone."""
 
@@ -95,6 +107,7 @@ class StreamableChannel(HttpChannel):
         super().__init__(runner, options)
         self.sessions = Sessions(self)
         self._falls_back = falls_back
+        self._doubting: asyncio.Task[Any] | None = None
         self._lines: dict[tuple[str, Any], bytes] = {}
         self._extractors: dict[str, tuple[Tool, Extractor | None]] = {}
 
@@ -223,6 +236,8 @@ class StreamableChannel(HttpChannel):
         if session is not None and session.id is not None and session_is_gone(head.status, error):
             if call.waiter is None and self.sessions.is_gone(call):
                 return
+        elif self._is_of_another_era(call, head.status, error):
+            self._doubt(call, error)
         elif self._may_be_older(call, head.status) and (error is None or error.code not in codes.MODERN_CODES):
             failure = refusal(call.subject, self.endpoint, head, body, 0.0)
             self.spawn(self._fall_back(call, failure), "mcpcore-http-sse")
@@ -233,7 +248,9 @@ class StreamableChannel(HttpChannel):
         if 200 <= head.status < 300:
             self.notice_is_done(call)
         elif call.session is not None and call.session.id is not None and session_is_gone(head.status, error_in(body)):
-            self.notice_is_done(call)  # what it was about is gone with the session; the next request will find that out
+            if call.method not in _OF_THIS_SESSION and self.sessions.is_gone(call):
+                return
+            self.notice_is_done(call)  # what it was about is gone with the session
         else:
             self.refused(call, head, body)
         self._notice_over(call)
@@ -252,6 +269,44 @@ class StreamableChannel(HttpChannel):
         if call.method == "initialize" and not call.settled and call.waiter is None and type(message) is dict:
             self.sessions.begin(call, message)
         super().deliver(call, message, frame)
+
+    # -- a server that was replaced ------------------------------------------------------------------------------------
+
+    def _is_of_another_era(self, call: Call, status: int, error: RpcError | None) -> bool:
+        """Whether an answer may come from a server that took the place of the one that was spoken to, and has another
+        era: versions may be upgraded and downgraded at any time (2026-07-28, basic/versioning#backward-compatibility).
+        """
+        revision = self.runner.peer.revision
+        if revision is None or call.waiter is not None or status not in _OLDER:
+            return False
+        if not revision.modern:
+            return error is not None and error.code in codes.MODERN_CODES
+        return error is None or error.code in (-32000, codes.INVALID_REQUEST)
+
+    def _doubt(self, call: Call, error: RpcError | None) -> None:
+        """A modern error in a legacy conversation is proof. The other way round one question more gives it."""
+        if error is not None and error.code in codes.MODERN_CODES:
+            self.loop.call_soon(self.tell_lost, ConnectionError("the server was replaced by one of a newer revision"))
+        elif self._doubting is None:
+            self._doubting = self.spawn(self._ask_again(call), "mcpcore-http-era")
+            self._doubting.add_done_callback(self._sure)
+
+    async def _ask_again(self, doubtful: Call) -> None:
+        params = {"_meta": doubtful.params["_meta"]} if doubtful.params else {}
+        frame = request_frame("mcpcore-era", "server/discover", params)
+        call = Call(self, "POST", self.limits, frame, "mcpcore-era", "server/discover", params)
+        call.lines = self._modern_lines(MODERN.name, call.method, params)
+        fault: McpError | None
+        try:
+            fault = error_in(encode(await self.finished(call)))
+        except McpError as error:
+            fault = error
+        refused = isinstance(fault, RpcError) and fault.code not in codes.MODERN_CODES
+        if refused or (isinstance(fault, HttpError) and fault.status in _OLDER):
+            self.tell_lost(ConnectionError("the server was replaced by one of an older revision"))
+
+    def _sure(self, task: asyncio.Task[Any]) -> None:
+        self._doubting = None
 
     # -- streams -------------------------------------------------------------------------------------------------------
 

@@ -101,7 +101,10 @@ class Sessions:
         """Whether this call has to wait for the session; it is sent once that stands."""
         if self._renewal is None and (self._ready or self.current is None):
             return False
-        self._held[call] = None
+        if len(self._held) >= self._channel.limits.pool_waiting:
+            self._channel.fail(call, self._channel.overloaded(call))
+        else:
+            self._held[call] = None
         return True
 
     def withdraw(self, call: Call) -> bool:
@@ -206,7 +209,7 @@ class Sessions:
         self._internal += 1
         id = f"mcpcore-{self._internal}"
         call = self._call(request_frame(id, method, params), id, method, params, session)
-        message = await self._finished(call)
+        message = await self._channel.finished(call)
         error = error_in(encode(message))
         if error is not None:
             raise error
@@ -214,7 +217,7 @@ class Sessions:
 
     async def _tell(self, frame: bytes, method: str) -> None:
         with suppress(McpError):  # who does not want to hear it shows that with the next request
-            await self._finished(self._call(frame, None, method, None, self.current))
+            await self._channel.finished(self._call(frame, None, method, None, self.current))
 
     def _call(
         self, frame: bytes, id: str | None, method: str, params: dict[str, Any] | None, session: Session | None
@@ -222,16 +225,7 @@ class Sessions:
         call = Call(self._channel, "POST", self._channel.limits, frame, id, method, params)
         call.session = session
         call.renewed = True
-        call.waiter = self._channel.loop.create_future()
         return call
-
-    async def _finished(self, call: Call) -> Any:
-        self._channel.submit(call)
-        try:
-            return await call.waiter  # type: ignore[misc]
-        except asyncio.CancelledError:
-            self._channel.drop(call)
-            raise
 
     # -- ending --------------------------------------------------------------------------------------------------------
 
@@ -258,12 +252,7 @@ class Sessions:
         channel = self._channel
         call = Call(_Forgetting(channel), "DELETE", channel.limits, method="the end of the session")
         call.session = session
-        call.waiter = channel.loop.create_future()
-        channel.submit(call)
-        try:
-            await call.waiter
-        finally:
-            channel.drop(call)
+        await channel.finished(call)
 
 
 class _Forgetting:

@@ -184,6 +184,25 @@ def test_a_session_that_nobody_wanted_any_more_is_ended() -> None:
 # -- sessions that are gone --------------------------------------------------------------------------------------------
 
 
+def test_a_notification_that_finds_its_session_gone_is_told_to_the_new_one() -> None:
+    async def main() -> None:
+        def forget(asked: Asked, wire: Wire) -> None:
+            if asked.headers["mcp-session-id"] == "s1":
+                toy.session = "s2"
+                wire.answer(404)
+            else:
+                wire.answer(202)
+
+        toy = HttpToy(LEGACY, handlers={"vendor/news": forget})
+        async with toy, Client(toy.url) as client:
+            await client.notify("vendor/news")
+            assert (await toy.seen("vendor/news", 2)).headers["mcp-session-id"] == "s2"
+            assert len(toy.sent("initialize")) == 2
+
+    asyncio.run(main())
+
+
+
 def test_a_session_that_the_server_forgot_is_begun_anew_once_for_all_calls() -> None:
     async def main() -> None:
         async with HttpToy(LEGACY) as toy, Client(toy.url) as client:
@@ -314,6 +333,76 @@ def test_a_server_that_came_back_with_another_revision_is_connected_to_anew_by_t
                 await client.call_tool("x")
             assert (await client.call_tool("x")).text == "called"
             assert client.revision == "2025-06-18"
+
+    asyncio.run(main())
+
+
+# -- servers that are replaced -----------------------------------------------------------------------------------------
+
+
+def test_a_server_that_was_upgraded_is_found_out_by_one_call_and_served_by_the_next() -> None:
+    async def main() -> None:
+        def modern(asked: Asked, wire: Wire) -> None:
+            if asked.headers.get("mcp-protocol-version") != MODERN:
+                data = {"supported": [MODERN], "requested": LEGACY}
+                wire.error(asked, -32022, "Unsupported protocol version", 400, data)
+            else:
+                HttpToy(MODERN).usual(asked, wire)
+
+        async with HttpToy(LEGACY) as toy, Client(toy.url) as client:
+            await client.call_tool("x")
+            toy.handlers["*"] = modern
+            with pytest.raises(McpError):
+                await client.call_tool("x")
+            assert (await client.call_tool("x")).text == "called"
+            assert client.revision == MODERN
+
+    asyncio.run(main())
+
+
+DOWNGRADED = {
+    "a session is missing": (400, '{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"Missing session ID"}}'),
+    "a bad version": (400, '{"jsonrpc":"2.0","id":null,"error":{"code":-32000,"message":"Unsupported version"}}'),
+    "a page": (404, "<html>"),
+}
+
+
+@pytest.mark.parametrize("refusal", DOWNGRADED)
+def test_a_server_that_was_downgraded_is_found_out_by_one_call_and_served_by_the_next(refusal: str) -> None:
+    status, body = DOWNGRADED[refusal]
+
+    async def main() -> None:
+        def legacy(asked: Asked, wire: Wire) -> None:
+            if asked.headers.get("mcp-protocol-version") == MODERN:
+                wire.answer(status, body, "application/json" if body[0] == "{" else "text/html")
+            else:
+                older.usual(asked, wire)
+
+        older = HttpToy(LEGACY)
+        async with HttpToy(MODERN) as toy, Client(toy.url) as client:
+            await client.call_tool("x")
+            toy.handlers["*"] = legacy
+            with pytest.raises(McpError):
+                await client.call_tool("x")
+            lost = client._link.last.runner.closed  # type: ignore[union-attr]
+            await asyncio.wait([lost], timeout=5)
+            assert (await client.call_tool("x")).text == "called"
+            assert client.revision == LEGACY
+
+    asyncio.run(main())
+
+
+def test_one_bad_answer_of_a_modern_server_is_no_downgrade() -> None:
+    async def main() -> None:
+        def bad(asked: Asked, wire: Wire) -> None:
+            wire.answer(404, "deploying")
+
+        async with HttpToy(MODERN, handlers={"prompts/list": bad}) as toy, Client(toy.url) as client:
+            with pytest.raises(HttpError, match="404"):
+                await client.list_prompts()
+            await toy.seen("server/discover", 2)
+            await client.call_tool("x")
+            assert len(toy.sent("server/discover")) == 2 and not toy.sent("initialize")
 
     asyncio.run(main())
 

@@ -228,6 +228,45 @@ def test_three_thousand_calls_at_once_share_a_hundred_sockets() -> None:
     asyncio.run(main())
 
 
+def test_calls_beyond_the_limit_of_those_who_wait_fail_at_once_and_the_others_go_on() -> None:
+    async def main() -> None:
+        go = asyncio.Event()
+
+        async def slow(asked: Asked, wire: Wire) -> None:
+            await go.wait()
+            toy.usual(asked, wire)
+
+        toy = HttpToy(handlers={"tools/call": slow})
+        limits = Limits(pool_connections=2, pool_waiting=3)
+        async with toy, Client(toy.url, limits=limits) as client:
+            calls = [asyncio.ensure_future(client.call_tool("x")) for _ in range(2)]
+            await toy.seen("tools/call", 2)
+            calls += [asyncio.ensure_future(client.call_tool("x")) for _ in range(6)]
+            for call in calls[5:]:
+                with pytest.raises(RpcError, match="not sent"):
+                    await call
+            go.set()
+            assert [(await call).text for call in calls[:5]] == ["called"] * 5
+
+    asyncio.run(main())
+
+
+def test_notifications_that_nobody_accepts_are_given_up(caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        limits = Limits(pool_waiting=5, notice_seconds=0.1)
+        async with HttpToy(handlers={"vendor/x": silence}) as toy, Client(toy.url, limits=limits) as client:
+            for _ in range(8):
+                await client.notify("vendor/x")
+            await toy.seen("vendor/x", 5)
+            await asyncio.sleep(0.15)
+            await client.call_tool("x")
+            assert len(toy.sent("vendor/x")) == 5
+
+    asyncio.run(main())
+    assert caplog.text.count("not accepted within 0.1 seconds") == 5
+    assert caplog.text.count("5 messages wait already") == 3
+
+
 def test_calls_one_after_the_other_share_one_connection() -> None:
     async def main() -> None:
         async with HttpToy() as toy, Client(toy.url) as client:
