@@ -347,6 +347,8 @@ class Endpoint:
         if reply.done:
             return None
         if not reply.exchanges:
+            if type(event) is list and event and all(type(one) is Violation for one in event):
+                event = event[0]
             if type(event) is Violation:
                 reply.whole(400, JSON_FIELDS, error_frame(NO_ID, codes.INVALID_REQUEST, event.text))
             else:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from mcpcore.errors import RpcError
 from mcpcore.http.event_writer import STREAM_FIELDS, Clock, EventWriter, Field, Sink
 from mcpcore.http.sse import event
+from mcpcore.jsonrpc.codec import decode
 from mcpcore.jsonrpc.message import NO_ID, error_frame
 from mcpcore.spec import codes
 from mcpcore.spec.revisions import BY_NAME
@@ -56,6 +57,12 @@ def refusal_frame(version: str | None, code: int, text: str, data: Any = None) -
     """An error that belongs to no request that could be read, for a client of the revision that its header names."""
     known = BY_NAME.get(version) if version is not None else None
     return error_frame(NO_ID if known is not None and known.error_without_id else None, code, text, data)
+
+
+def _refused_batch_status(frame: bytes) -> int:
+    """Of the errors for a batch of which nothing was served: 200 where one of them answers a request, else what a
+    message gets that is none (2025-03-26, basic/transports#sending-messages-to-the-server)."""
+    return 200 if any(error.get("id") is not None for error in decode(frame)) else 400
 
 
 class Place(Protocol):
@@ -155,7 +162,10 @@ class Reply:
         if self.streaming:
             self._finish(frame)  # type: ignore[arg-type]
             return
-        status = 200 if code is None else error_status(code, modern=self.modern, admitted=bool(self.exchanges))
+        if code is not None:
+            status = error_status(code, modern=self.modern, admitted=bool(self.exchanges))
+        else:
+            status = 200 if self.exchanges else _refused_batch_status(frame)  # type: ignore[arg-type]
         if status == 200 and not self._json and self._reachable:
             self._stream()
             self._finish(frame)  # type: ignore[arg-type]
