@@ -42,6 +42,7 @@ __all__ = [
     "Talk",
     "envelope",
     "request",
+    "request_with",
     "serving",
     "standard_fields",
 ]
@@ -66,10 +67,10 @@ _NAMED = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
 
 def request(method: str = "POST", target: str = "/mcp", body: bytes = b"", **fields: str | None) -> bytes:
     """One request. Underscores in names of fields stand for dashes; a field given as ``None`` is left out."""
-    return _request(method, target, body, fields)
+    return request_with(method, target, body, fields)
 
 
-def _request(method: str, target: str, body: bytes, fields: Fields) -> bytes:
+def request_with(method: str, target: str, body: bytes, fields: Fields) -> bytes:
     ordinary: dict[str, str | None] = {"host": "localhost:8000", "accept": BOTH}
     if method == "POST":
         ordinary["content_type"] = "application/json"
@@ -396,7 +397,7 @@ class Talk:
         elif self.session is not None:
             own["mcp_session_id"] = self.session
             own["mcp_protocol_version"] = self.revision if self.revision >= "2025-06-18" else None
-        return _request("POST", "/mcp", json.dumps(message).encode(), own | dict(fields))
+        return request_with("POST", "/mcp", json.dumps(message).encode(), own | dict(fields))
 
     async def post(self, message: Any, *, on: Raw | None = None, **fields: str | None) -> Post:
         """Send a message, or a batch of them."""
@@ -419,12 +420,12 @@ class Talk:
         own: dict[str, str | None] = {**self.fields, "accept": "text/event-stream", "mcp_session_id": self.session}
         own["mcp_protocol_version"] = self.revision if self.revision >= "2025-06-18" else None
         raw = await self.connect()
-        raw.send(_request("GET", "/mcp", b"", own | {"last_event_id": last_event_id} | fields))
+        raw.send(request_with("GET", "/mcp", b"", own | {"last_event_id": last_event_id} | fields))
         return Post(self, raw)
 
     async def delete(self, **fields: str | None) -> Answer:
         raw = await self.connect()
-        raw.send(_request("DELETE", "/mcp", b"", {**self.fields, "mcp_session_id": self.session} | fields))
+        raw.send(request_with("DELETE", "/mcp", b"", {**self.fields, "mcp_session_id": self.session} | fields))
         return await raw.answer()
 
     async def connect(self) -> Raw:
@@ -509,10 +510,16 @@ class Served:
 
     @asynccontextmanager
     async def talk(
-        self, revision: str = MODERN, capabilities: Message | None = None, *, shake: bool = True, **fields: str | None
+        self,
+        revision: str = MODERN,
+        capabilities: Message | None = None,
+        *,
+        shake: bool = True,
+        fields: Fields | None = None,
     ) -> AsyncIterator[Talk]:
-        """A conversation. In a legacy revision the handshake is done, with these capabilities."""
-        talk = Talk(self, revision, fields)
+        """A conversation. In a legacy revision the handshake is done, with these capabilities. ``fields`` come with
+        every request."""
+        talk = Talk(self, revision, fields or {})
         try:
             if revision != MODERN and shake:
                 await talk.shake(capabilities)
