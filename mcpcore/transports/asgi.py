@@ -63,8 +63,9 @@ class AsgiApp:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         kind = scope["type"]
         if kind == "http":
-            site = self._sites.get(asyncio.get_running_loop()) or self._site()
-            await site.serve(scope, receive, send)
+            loop = asyncio._get_running_loop()
+            site = self._sites.get(loop) if loop is not None else None
+            await (site or self._site()).serve(scope, receive, send)
         elif kind == "lifespan":
             await self._live(receive, send)
         elif kind == "websocket":
@@ -74,7 +75,9 @@ class AsgiApp:
 
     def _site(self) -> AsgiSite:
         """That of the running loop, a new one where there is none."""
-        loop = asyncio.get_running_loop()
+        loop = asyncio._get_running_loop()
+        if loop is None:
+            raise UsageError(f"{self!r} runs on asyncio (or uvloop) only; tell the ASGI server to use that")
         if not self._mounts_known:
             self._mounts_known = match_bare_mounts(AsgiApp)
         with self._lock:
@@ -89,8 +92,8 @@ class AsgiApp:
     async def _live(self, receive: Receive, send: Send) -> None:
         """One ``lifespan`` scope. Several in one loop are as good as one: the last one ends it."""
         await receive()
-        site = self._site()
         try:
+            site = self._site()
             await site.start()
         except Exception as error:
             log.exception("the lifespan of the server could not start")

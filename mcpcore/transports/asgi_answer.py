@@ -35,7 +35,8 @@ _UNSAFE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 class AsgiAnswer:
-    """The answer to one request. ``complete``: all was said; ``lost``: its client is gone, or it never got all."""
+    """The answer to one request. ``complete``: all was said; ``delivered``: the server has all of it; ``lost``: its
+    client is gone."""
 
     __slots__ = (
         "_changed",
@@ -47,6 +48,7 @@ class AsgiAnswer:
         "_watch",
         "complete",
         "cut_at",
+        "delivered",
         "head",
         "held",
         "interrupted",
@@ -58,6 +60,7 @@ class AsgiAnswer:
     def __init__(self, site: AsgiSite, head: RequestHead) -> None:
         self.head = head
         self.complete = False
+        self.delivered = False
         self.lost = False
         self.cut_at: float | None = None
         """When its reader was found too slow."""
@@ -74,6 +77,11 @@ class AsgiAnswer:
         self._drained: asyncio.Future[None] | None = None
         self._watch: asyncio.Task[None] | None = None
 
+    @property
+    def begun(self) -> bool:
+        """Whether something was said already."""
+        return self._start is not None
+
     def borrow(self) -> HttpServing:
         servant = self.servant = self._site.lend()
         return servant
@@ -81,7 +89,7 @@ class AsgiAnswer:
     # -- the endpoint calls: a Sink ------------------------------------------------------------------------------------
 
     def whole(self, status: int, fields: tuple[Field, ...], body: bytes) -> None:
-        if self.complete or self._start is not None:
+        if self._start is not None:
             return
         site, head = self._site, self.head
         if fields is JSON_FIELDS and site.cors is None:
@@ -129,6 +137,8 @@ class AsgiAnswer:
             if self._drained is None:
                 self._drained = self._site.loop.create_future()
             await asyncio.shield(self._drained)
+        else:
+            await asyncio.sleep(0)
 
     def soon(self, callback: Callable[[], None]) -> None:
         self._site.loop.call_soon(callback)
@@ -153,6 +163,7 @@ class AsgiAnswer:
                 last = self.complete
                 await send({"type": "http.response.body", "body": data, "more_body": not last})
                 if last:
+                    self.delivered = True
                     return
                 self._taken(len(data))
         except OSError:

@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Any
 from mcpcore.errors import Unauthorized
 from mcpcore.http.guard import Guard, Refusal
 from mcpcore.http.messages import Malformed, RequestHead
-from mcpcore.http.reply import JSON_FIELDS
-from mcpcore.jsonrpc.message import error_frame
+from mcpcore.http.reply import JSON_FIELDS, refusal_frame
 from mcpcore.spec import codes
 from mcpcore.transports import asgi_stop
 from mcpcore.transports.asgi_answer import AsgiAnswer, Receive, Scope, Send
@@ -31,6 +30,8 @@ if TYPE_CHECKING:
 __all__ = ["AsgiSite"]
 
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
+_BODILESS = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
+"""Methods whose requests have no body, unless they say so."""
 _WATCH_AFTER = 0.02
 """Seconds from a request to the first look whether its client is still there: most are answered before, and looking
 costs a task."""
@@ -81,7 +82,8 @@ class AsgiSite(Site):
             elif not answer.lost:
                 await self._follow(answer, receive, send)
         finally:
-            answer.leave()
+            if not answer.delivered:
+                answer.leave()
             if answer.servant is not None:
                 self._take_back(answer.servant)
 
@@ -99,10 +101,10 @@ class AsgiSite(Site):
         if refusal is None and not self._started:
             refusal = await self._start_late()
         if refusal is not None:
-            refuse(answer, refusal)
+            refuse(answer, refusal, head)
             return
         try:
-            body = await self._body(answer, receive) if head.method == "POST" else b""
+            body = await self._body(answer, receive) if _has_body(head) else b""
         except Malformed as error:
             self._say_error(answer, error.status, error.text)
             return
@@ -113,6 +115,9 @@ class AsgiSite(Site):
             answer.held = self.dispatch(head, body, answer, principal, answer.borrow)
         except Exception:
             log.exception("%s %s could not be answered", head.method, head.path)
+            if answer.begun:
+                answer.cut()
+                return
             self._say_error(answer, 500, "internal error; the server's log has the details", codes.INTERNAL_ERROR)
 
     async def _authorize(self, head: RequestHead) -> str | Refusal:
@@ -134,7 +139,7 @@ class AsgiSite(Site):
         length = answer.head.content_length
         if length is not None and length > limit:
             raise Malformed(413, f"the body has {length} bytes, at most {limit} are taken")
-        answer.task = asyncio.current_task()
+        answer.task = asyncio.current_task(self.loop)
         pieces: list[bytes] = []
         size = 0
         try:
@@ -168,12 +173,15 @@ class AsgiSite(Site):
             raise Malformed(503, "the server holds as many unfinished requests as it takes; retry later")
 
     def _say_error(self, answer: AsgiAnswer, status: int, text: str, code: int = codes.INVALID_REQUEST) -> None:
-        fields = (*JSON_FIELDS, ("retry-after", "1")) if status == 503 else JSON_FIELDS
-        answer.whole(status, fields, error_frame(None, codes.OVERLOADED if status == 503 else code, text))
+        fields = JSON_FIELDS
+        if status == 503:
+            fields, code = (*fields, ("retry-after", "1")), codes.OVERLOADED
+        version = answer.head.headers.get("mcp-protocol-version")
+        answer.whole(status, fields, refusal_frame(version, code, text))
 
     async def _follow(self, answer: AsgiAnswer, receive: Receive, send: Send) -> None:
         """Deliver an answer that is not complete yet, and hear of it when its client goes away."""
-        answer.task = asyncio.current_task()
+        answer.task = asyncio.current_task(self.loop)
         watch = self.loop.call_later(_WATCH_AFTER, self._watch, answer, receive)
         try:
             await answer.deliver(send)
@@ -182,6 +190,7 @@ class AsgiSite(Site):
                 raise
         finally:
             watch.cancel()
+            answer.leave()
             self._lasting.discard(answer)
 
     def _watch(self, answer: AsgiAnswer, receive: Receive) -> None:
@@ -302,6 +311,11 @@ class AsgiSite(Site):
         self._servants.clear()
         if not self.lifespans:
             await self.leave()  # nobody else will say that it is time
+
+
+def _has_body(head: RequestHead) -> bool:
+    """Whether one is to be read: in HTTP/2 nothing announces it."""
+    return head.method not in _BODILESS or head.chunked or bool(head.content_length)
 
 
 def _is_loopback(name: str | None) -> bool:
