@@ -68,7 +68,6 @@ class Call:
         "_limit",
         "_parts",
         "_size",
-        "attempts",
         "connection",
         "fields",
         "frame",
@@ -81,7 +80,10 @@ class Call:
         "params",
         "redirects",
         "renewed",
+        "repeats",
+        "resumes",
         "retry",
+        "sent_id",
         "session",
         "settled",
         "timer",
@@ -104,6 +106,8 @@ class Call:
         self.verb = verb
         self.frame = frame
         self.id = id
+        self.sent_id = id
+        """The id in ``frame``: another one where the request was issued again."""
         self.method = method
         self.params = params
         self.connection: HttpConnection | None = None
@@ -128,8 +132,12 @@ class Call:
         self.url: Url | None = None
         """Where a redirect led."""
         self.redirects = 0
-        self.attempts = 0
+        self.repeats = 0
+        """How often it was sent again."""
+        self.resumes = 0
+        """How often its stream was resumed, without an event since."""
         self.renewed = False
+        """Whether it has found its session gone."""
         self.timer: asyncio.TimerHandle | None = None
         self.waiter: asyncio.Future[Any] | None = None
 

@@ -26,6 +26,7 @@ from mcpcore.http.requester import (
     retry_after,
 )
 from mcpcore.jsonrpc.codec import Unreadable, decode
+from mcpcore.jsonrpc.message import request_frame
 from mcpcore.spec import codes
 from mcpcore.transports.http_call import Call
 from mcpcore.transports.http_pool import HttpPool, Unreachable
@@ -322,10 +323,8 @@ class HttpChannel:
         """
         if call.settled:
             return
-        stale = lost.reused and not lost.answered and not lost.garbled
-        if stale and call.attempts == 0 and not self._closing and self.is_repeatable(call):
-            call.attempts += 1
-            self.submit(call)
+        stale = lost.reused and not lost.answered
+        if (stale or call.is_stream) and not lost.garbled and self.reissue(call):
             return
         where = f"{call.subject}: {call.verb}: {lost}"
         if lost.garbled:
@@ -334,6 +333,21 @@ class HttpChannel:
         if not isinstance(lost, Unreachable) and not self.is_repeatable(call):
             where += "; the server may have acted on it"
         self.fail(call, ConnectionLost(where, endpoint=self.endpoint))
+
+    def reissue(self, call: Call) -> bool:
+        """Send a lost request once more, where that does no harm, as a new one with an id of its own: the server may be
+        serving the first one still (2026-07-28, changelog#major-changes)."""
+        if call.repeats or self._closing or not self.is_repeatable(call):
+            return False
+        call.repeats += 1
+        self._renumber(call)
+        self.submit(call)
+        return True
+
+    def _renumber(self, call: Call) -> None:
+        if call.id is not None:
+            call.sent_id = self.runner.peer.mint() if call.waiter is None else call.id
+            call.frame = request_frame(call.sent_id, call.method, call.params)
 
     def is_repeatable(self, call: Call) -> bool:
         """Messages without an answer are: a second one tells a server nothing new."""
@@ -369,13 +383,14 @@ class HttpChannel:
     def _ask_later(self, call: Call, head: ResponseHead) -> bool:
         """Whether the server is asked again when it wants to be: only where that does no harm, and there is time."""
         pause = retry_after(head, time())
-        if pause is None or call.id is None or call.attempts >= _RETRIES or not self.is_repeatable(call):
+        if pause is None or call.id is None or call.repeats >= _RETRIES or not self.is_repeatable(call):
             return False
         left = self.listener.remaining(call.id) if self.listener is not None else None
         if pause > (self.limits.retry_after_seconds if left is None else min(left, self.limits.retry_after_seconds)):
             return False
-        call.attempts += 1
-        self.later(call, max(pause, 0.05 * 2**call.attempts))
+        call.repeats += 1
+        self._renumber(call)
+        self.later(call, max(pause, 0.05 * 2**call.repeats))
         return True
 
     def later(self, call: Call, seconds: float) -> None:
@@ -403,8 +418,9 @@ class HttpChannel:
     def _is_answer_to(self, call: Call, message: dict[str, Any], frame: bytes) -> bool:
         """Settles the call where it is. An error without an id is its own, too: a server may not have understood it."""
         id = message.get("id")
-        if id == call.id and type(id) is type(call.id):
+        if id == call.sent_id and type(id) is type(call.sent_id):
             self.settle(call)
+            message["id"] = call.id
             return True
         error: RpcError | None = error_in(frame) if id is None else None
         if error is not None:

@@ -27,7 +27,7 @@ from mcpcore.http.proxies import proxy_from, proxy_in_environment
 from mcpcore.http.requester import checked_fields, error_in, modern_lines, refusal, session_is_gone
 from mcpcore.http.url import parse_url
 from mcpcore.jsonrpc.codec import Unreadable, decode, encode
-from mcpcore.jsonrpc.message import request_frame
+from mcpcore.jsonrpc.message import notification_frame, request_frame
 from mcpcore.spec import codes
 from mcpcore.spec.header_params import header_params
 from mcpcore.spec.meta import PROTOCOL_VERSION
@@ -185,6 +185,8 @@ class StreamableChannel(HttpChannel):
         if call is None:
             return
         call.settled = True
+        if call.sent_id != call.id:
+            frame = notification_frame("notifications/cancelled", {**params, "requestId": call.sent_id})
         was_sent = not (self.sessions.withdraw(call) or self.pool.withdraw(call))
         if call.lines is not None or not was_sent:
             self.drop(call)
@@ -314,14 +316,14 @@ class StreamableChannel(HttpChannel):
         """Events will come."""
 
     def heard(self, call: Call, event: Event) -> None:
-        call.attempts = 0
+        call.resumes = 0
         super().heard(call, event)
         if call.settled and call.connection is not None:
             self.linger(call)
 
     def ended(self, call: Call) -> None:
         self._lingering.pop(call, None)
-        if not call.settled and not self._resume(call):
+        if not call.settled and not self._resume(call) and not self.reissue(call):
             text = f"{call.subject}: the event stream ended without the answer"
             self.fail(call, ConnectionLost(text, endpoint=self.endpoint))
         elif call.id is None:
@@ -340,11 +342,11 @@ class StreamableChannel(HttpChannel):
         (2025-11-25, basic/transports#sending-messages-to-the-server).
         """
         limits = self.limits
-        if call.id is None or call.lines is not None or call.last_id is None or call.attempts >= limits.max_resumes:
+        if call.id is None or call.lines is not None or call.last_id is None or call.resumes >= limits.max_resumes:
             return False
-        call.attempts += 1
+        call.resumes += 1
         call.verb = "GET"
-        self.later(call, pause_before(call.attempts, call.retry, limits.relisten_seconds))
+        self.later(call, pause_before(call.resumes, call.retry, limits.relisten_seconds))
         return True
 
     # -- HTTP+SSE ------------------------------------------------------------------------------------------------------

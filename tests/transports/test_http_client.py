@@ -13,7 +13,6 @@ import pytest
 from mcpcore import Limits
 from mcpcore.client import Client, SyncClient, Timeouts, ToolsChanged
 from mcpcore.errors import (
-    ConnectionLost,
     HttpError,
     ProtocolViolation,
     RpcError,
@@ -34,6 +33,12 @@ def listed(*tools: dict[str, Any]) -> dict[str, Any]:
 # -- headers -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.spec(
+    "2026-07-28/streamable-http/M07", "2026-07-28/streamable-http/M08", "2026-07-28/streamable-http/M21",
+    "2026-07-28/streamable-http/M22", "2026-07-28/streamable-http/M27", "2026-07-28/streamable-http/M28",
+    "2026-07-28/streamable-http/M47", "2026-07-28/streamable-http/M48", "2025-03-26/transports/M07",
+    "2025-03-26/transports/M08", "2025-03-26/transports/M09",
+)
 def test_the_headers_of_a_modern_request_say_what_its_body_says() -> None:
     async def main() -> None:
         handlers: dict[str, Any] = {"resources/read": {"contents": []}, "prompts/get": {"messages": []}, "vendor/x": {}}
@@ -59,7 +64,9 @@ def test_the_headers_of_a_modern_request_say_what_its_body_says() -> None:
             }
             for asked in toy.asked:
                 assert asked.verb == "POST" and asked.headers["mcp-method"] == asked.method
-                assert asked.headers["mcp-protocol-version"] == MODERN
+                meta = asked.message["params"].get("_meta", {}) if "id" in asked.message else {}
+                version = meta.get("io.modelcontextprotocol/protocolVersion", MODERN)
+                assert asked.headers["mcp-protocol-version"] == version == MODERN
                 assert asked.headers["accept"] == "application/json, text/event-stream"
                 assert asked.headers["content-type"] == "application/json"
                 assert asked.headers["host"] == f"127.0.0.1:{toy.port}"
@@ -69,6 +76,12 @@ def test_the_headers_of_a_modern_request_say_what_its_body_says() -> None:
     asyncio.run(main())
 
 
+@pytest.mark.spec(
+    "2026-07-28/streamable-http/M29", "2026-07-28/streamable-http/M30", "2026-07-28/streamable-http/M41",
+    "2026-07-28/streamable-http/M42", "2026-07-28/streamable-http/M49", "2026-07-28/streamable-http/M50",
+    "2026-07-28/streamable-http/M51", "2026-07-28/streamable-http/M56", "2026-07-28/streamable-http/M57",
+    "2026-07-28/streamable-http/M58",
+)
 def test_annotated_parameters_are_mirrored_once_their_tool_was_listed() -> None:
     schema = {
         "type": "object",
@@ -99,6 +112,7 @@ def test_annotated_parameters_are_mirrored_once_their_tool_was_listed() -> None:
     asyncio.run(main())
 
 
+@pytest.mark.spec("2026-07-28/streamable-http/M36")
 def test_a_value_that_no_header_can_carry_is_the_callers_mistake() -> None:
     async def main() -> None:
         tool = {"name": "x", "inputSchema": {"properties": {"n": {"type": "integer", "x-mcp-header": "N"}}}}
@@ -111,6 +125,7 @@ def test_a_value_that_no_header_can_carry_is_the_callers_mistake() -> None:
     asyncio.run(main())
 
 
+@pytest.mark.spec("2026-07-28/streamable-http/M39")
 def test_a_tool_with_bad_annotations_is_left_out_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     good = {"name": "good", "inputSchema": {"type": "object"}}
     bad = {"name": "bad", "inputSchema": {"properties": {"a": {"type": "number", "x-mcp-header": "A"}}}}
@@ -127,6 +142,7 @@ def test_a_tool_with_bad_annotations_is_left_out_with_a_warning(caplog: pytest.L
     assert asyncio.run(main(LEGACY)) == ["good", "bad"], "older revisions know no such annotations"
 
 
+@pytest.mark.spec("2026-07-28/streamable-http/S07")
 def test_a_header_mismatch_lists_the_tools_again_and_repeats_the_call_once() -> None:
     async def main() -> None:
         def picky(asked: Asked, wire: Wire) -> None:
@@ -147,6 +163,7 @@ def test_a_header_mismatch_lists_the_tools_again_and_repeats_the_call_once() -> 
     asyncio.run(main())
 
 
+@pytest.mark.spec("2025-03-26/authorization/M11", "2025-03-26/authorization/M12", "2026-07-28/authorization/M23")
 @eras
 def test_headers_of_the_client_of_auth_and_of_one_call(revision: str) -> None:
     asked_for = 0
@@ -276,6 +293,7 @@ def test_credentials_of_the_url_become_a_header_and_are_shown_nowhere() -> None:
 # -- cancellation and streams ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.spec("2026-07-28/streamable-http/M14")
 def test_cancelling_a_modern_call_closes_its_connection_and_says_nothing() -> None:
     async def main() -> None:
         gone = asyncio.Event()
@@ -316,6 +334,7 @@ def test_closing_the_client_closes_the_connections_of_its_calls() -> None:
     asyncio.run(main())
 
 
+@pytest.mark.spec("2026-07-28/streamable-http/M18", "2025-03-26/transports/M16")
 def test_pretty_printed_json_any_line_ends_and_any_cut_are_read() -> None:
     async def main() -> None:
         async def pretty(asked: Asked, wire: Wire) -> None:
@@ -413,109 +432,6 @@ def test_listening_is_one_long_request_to_which_no_limit_applies() -> None:
                 assert events.honoured.tools_list_changed
                 assert await anext(events) == ToolsChanged()
             assert not toy.sent("notifications/cancelled")
-
-    asyncio.run(main())
-
-
-# -- again, or not -----------------------------------------------------------------------------------------------------
-
-
-def test_a_busy_server_is_asked_again_where_that_does_no_harm() -> None:
-    async def main() -> None:
-        busy = {"tools/list": 2, "tools/call": 1}
-
-        def refuse(asked: Asked, wire: Wire) -> None:
-            if busy[asked.method]:
-                busy[asked.method] -= 1
-                wire.answer(503 if busy[asked.method] else 429, "busy", Retry_After="0")
-            elif asked.method == "tools/list":
-                wire.result(asked, listed(READ_ONLY))
-            else:
-                toy.usual(asked, wire)
-
-        toy = HttpToy(handlers={"tools/list": refuse, "tools/call": refuse})
-        async with toy, Client(toy.url) as client:
-            with pytest.raises(HttpError) as caught:
-                await client.call_tool("x")
-            assert caught.value.status == 429 and caught.value.retry_after == 0
-            assert len(toy.sent("tools/call")) == 1, "nobody knows whether it does harm"
-            assert len(await client.list_tools()) == 1
-            assert len(toy.sent("tools/list")) == 3
-            busy["tools/call"] = 1
-            assert (await client.call_tool("x")).text == "called"
-
-    asyncio.run(main())
-
-
-def test_a_server_that_wants_more_time_than_there_is_is_not_waited_for() -> None:
-    async def main() -> None:
-        def busy(asked: Asked, wire: Wire) -> None:
-            wire.answer(503, "busy", Retry_After="30")
-
-        async with HttpToy(handlers={"tools/list": busy}) as toy, Client(toy.url) as client, asyncio.timeout(2):
-            with pytest.raises(HttpError) as caught:
-                await client.list_tools(timeout=5)
-            assert caught.value.retry_after == 30
-            assert len(toy.sent("tools/list")) == 1
-
-    asyncio.run(main())
-
-
-def test_a_server_that_is_busy_for_ever_is_given_up() -> None:
-    async def main() -> None:
-        def busy(asked: Asked, wire: Wire) -> None:
-            wire.answer(503, "busy", Retry_After="0")
-
-        async with HttpToy(handlers={"tools/list": busy}) as toy, Client(toy.url) as client:
-            with pytest.raises(HttpError, match="503"):
-                await client.list_tools()
-            assert len(toy.sent("tools/list")) == 4
-
-    asyncio.run(main())
-
-
-def test_a_connection_that_closes_under_a_request_is_replaced_only_for_what_may_come_twice() -> None:
-    """The server had served others over it, and closed it without a byte: most likely it was idle for too long."""
-
-    async def main() -> None:
-        closing = {"tools/list", "tools/call", "resources/read"}
-
-        def close(asked: Asked, wire: Wire) -> None:
-            if asked.method in closing:
-                closing.discard(asked.method)
-                wire.close()
-            elif asked.method == "resources/read":
-                wire.result(asked, {"contents": []})
-            else:
-                toy.usual(asked, wire)
-
-        toy = HttpToy(handlers=dict.fromkeys(closing, close))
-        async with toy, Client(toy.url) as client:
-            assert len(await client.list_tools()) == 1 and len(toy.sent("tools/list")) == 2
-            await client.read_resource("x://")
-            with pytest.raises(ConnectionLost, match="may have acted on it"):
-                await client.call_tool("x")
-            assert len(toy.sent("tools/call")) == 1
-
-    asyncio.run(main())
-
-
-def test_on_a_fresh_connection_nothing_is_sent_twice() -> None:
-    async def main() -> None:
-        def close(asked: Asked, wire: Wire) -> None:
-            wire.answer(200, "") if asked.method == "nothing" else wire.close()
-
-        def discover(asked: Asked, wire: Wire) -> None:
-            HttpToy().usual(asked, wire)
-            wire.close()
-
-        async with HttpToy(handlers={"server/discover": discover, "tools/list": close}) as toy:
-            async with Client(toy.url) as client:
-                while client._link.last.runner.channel.pool.sockets:  # type: ignore[union-attr]
-                    await asyncio.sleep(0.001)
-                with pytest.raises(ConnectionLost):
-                    await client.list_tools()
-            assert len(toy.sent("tools/list")) == 1
 
     asyncio.run(main())
 

@@ -16,6 +16,7 @@ from tests.transports.http_toys import LEGACY, Asked, HttpToy, Wire, text
 # -- streams that break ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.spec("2025-11-25/transports/M16", "2025-11-25/transports/S06")
 def test_an_answer_that_the_server_makes_us_wait_for_is_fetched_behind_the_last_event() -> None:
     async def main() -> None:
         loop = asyncio.get_running_loop()
@@ -49,6 +50,7 @@ def test_an_answer_that_the_server_makes_us_wait_for_is_fetched_behind_the_last_
     asyncio.run(main())
 
 
+@pytest.mark.spec("2025-03-26/transports/S11", "2025-11-25/transports/S16", "2025-03-26/transports/Y06")
 def test_each_event_comes_once_wherever_the_connection_breaks() -> None:
     events = [f'id: e{n}\ndata: {{"jsonrpc":"2.0","method":"vendor/n","params":{{"n":{n}}}}}\n\n' for n in range(3)]
 

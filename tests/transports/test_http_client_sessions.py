@@ -41,6 +41,7 @@ REFUSALS = {
 }
 
 
+@pytest.mark.spec("2026-07-28/streamable-http/M66", "2026-07-28/streamable-http/S11")
 @pytest.mark.parametrize("refusal", REFUSALS)
 def test_whatever_a_legacy_server_says_to_the_probe_it_is_connected_to(refusal: str) -> None:
     status, body = REFUSALS[refusal]
@@ -56,6 +57,7 @@ def test_whatever_a_legacy_server_says_to_the_probe_it_is_connected_to(refusal: 
     asyncio.run(main())
 
 
+@pytest.mark.spec("2026-07-28/streamable-http/M65", "2026-07-28/streamable-http/S11")
 @pytest.mark.parametrize("code", [-32020, -32021, -32022])
 def test_a_modern_error_is_never_answered_with_initialize(code: int) -> None:
     async def main() -> None:
@@ -112,6 +114,10 @@ def test_a_slow_notification_delays_no_request() -> None:
     asyncio.run(main())
 
 
+@pytest.mark.spec(
+    "2025-03-26/transports/M25", "2025-03-26/transports/S14", "2025-03-26/transports/Y07",
+    "2025-03-26/transports/M17", "2025-06-18/transports/M26", "2025-06-18/transports/S15",
+)
 def test_every_request_names_the_session_and_the_revision_and_closing_ends_it() -> None:
     async def main() -> None:
         async with HttpToy(LEGACY) as toy:
@@ -125,6 +131,7 @@ def test_every_request_names_the_session_and_the_revision_and_closing_ends_it() 
                 "tools/call",
                 "DELETE",
             ]
+            assert toy.sent("GET")[0].headers["accept"] == "text/event-stream"
             for asked in others:
                 assert asked.headers["mcp-session-id"] == "s1" and asked.headers["mcp-protocol-version"] == LEGACY
                 assert "mcp-method" not in asked.headers
@@ -203,6 +210,7 @@ def test_a_notification_that_finds_its_session_gone_is_told_to_the_new_one() -> 
 
 
 
+@pytest.mark.spec("2025-03-26/transports/M27")
 def test_a_session_that_the_server_forgot_is_begun_anew_once_for_all_calls() -> None:
     async def main() -> None:
         async with HttpToy(LEGACY) as toy, Client(toy.url) as client:
@@ -410,6 +418,7 @@ def test_one_bad_answer_of_a_modern_server_is_no_downgrade() -> None:
 # -- cancellation ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.spec("2025-03-26/transports/S09")
 def test_a_cancelled_call_is_told_by_a_message_and_then_its_connection_is_closed() -> None:
     async def main() -> None:
         closed = asyncio.Event()

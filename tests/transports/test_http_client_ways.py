@@ -112,6 +112,10 @@ class Rerouted:
         self._stream.event({"jsonrpc": "2.0", "id": asked.id, "error": {"code": code, "message": text}})
 
 
+@pytest.mark.spec(
+    "2024-11-05/transports/M08", "2025-03-26/transports/S16", "2025-06-18/transports/S18",
+    "2026-07-28/streamable-http/S17",
+)
 @pytest.mark.parametrize("transport", ["auto", "sse"])
 def test_a_server_of_2024_is_spoken_to_by_http_sse(transport: Any) -> None:
     async def main() -> None:
