@@ -192,9 +192,10 @@ class Reply:
             return
         if not self.streaming:
             self._stream()
-        if self.events is not None and self._log is not None:
-            self.events.write(event(b"", id=self._log.prime(), retry=round(retry * 1000)))
-            self.events.finish()
+        writer = self._log.sink if self._log is not None else None  # its own, or that of a GET which resumed it
+        if self._log is not None and isinstance(writer, EventWriter):
+            writer.write(event(b"", id=self._log.prime(), retry=round(retry * 1000)))
+            writer.finish()
 
     @property
     def congested(self) -> bool:

@@ -254,6 +254,11 @@ class StreamLog:
         """Whether a connection is."""
         return self._sink is not None
 
+    @property
+    def sink(self) -> Sink | None:
+        """The connection that is attached."""
+        return self._sink
+
     def append(self, frame: bytes) -> str:
         """Hand the next event to the attached connection, keep it, and return its id. ValueError once finished."""
         if self.finished:

@@ -127,7 +127,8 @@ def test_a_modern_client_sends_no_answers() -> None:
     async def main() -> None:
         async with serving(stage().server) as served, served.talk() as talk:
             talk.judge = None
-            for body in ({"result": {}}, {"error": {"code": 1, "message": "no"}}):
+            bodies: list[dict[str, Any]] = [{"result": {}}, {"error": {"code": 1, "message": "no"}}]
+            for body in bodies:
                 answer = await (await talk.post({"jsonrpc": "2.0", "id": 1, **body})).answer()
                 assert answer.status == 400 and "inputResponses" in answer.error["message"]
 
@@ -147,19 +148,18 @@ def test_a_modern_client_sends_no_answers() -> None:
 @pytest.mark.parametrize("answers", ["auto", "json", "sse"])
 def test_a_request_is_answered_by_one_json_object_or_by_an_event_stream(answers: str, revision: str) -> None:
     async def main() -> None:
-        async with serving(stage().server, answers=answers) as served:
-            async with served.talk(revision, shake=False, accept=None) as talk:
-                if revision != MODERN:
-                    talk.fields["accept"] = "application/json"
-                    await talk.shake()
+        async with serving(stage().server, answers=answers) as served, served.talk(revision, shake=False) as talk:
+            if revision != MODERN:
+                talk.fields["accept"] = "application/json"
+                await talk.shake()
                 talk.fields["accept"] = BOTH
-                for method, params in (("tools/list", {}), ("tools/call", called("echo", text="a")), ("no/such", {})):
-                    post = await talk.call(method, params)
-                    if answers == "sse" and not (method == "no/such" and revision == MODERN):
-                        (message,) = await post.rest()
-                    else:
-                        message = (await post.answer()).json
-                    assert isinstance(message, dict) and ("result" in message) is (method != "no/such")
+            for method, params in (("tools/list", {}), ("tools/call", called("echo", text="a")), ("no/such", {})):
+                post = await talk.call(method, params)
+                if answers == "sse" and not (method == "no/such" and revision == MODERN):
+                    (message,) = await post.rest()
+                else:
+                    message = (await post.answer()).json
+                assert isinstance(message, dict) and ("result" in message) is (method != "no/such")
 
     run(main())
 
@@ -238,7 +238,7 @@ def test_a_modern_handler_that_asks_sends_no_request_on_any_stream() -> None:
         async with serving(stage().server) as served, served.talk() as talk:
             listen = await talk.call("subscriptions/listen", {"notifications": {"toolsListChanged": True}})
             await listen.message()
-            capable = {"sampling": {}}
+            capable: dict[str, Any] = {"sampling": {}}
             message = talk.message("tools/call", called("ask"), capabilities=capable)
             answer = await (await talk.post(message)).answer()
             result = answer.json["result"]
@@ -284,7 +284,7 @@ def test_a_batch_is_answered_whole_as_json() -> None:
             assert sorted(one["id"] for one in answers) == ["a", "b"]
             only_notes = await (await talk.post([note, note])).answer()
             assert (only_notes.status, only_notes.body) == (202, b"")
-            strays = [{"jsonrpc": "2.0", "id": id, "result": {}} for id in ("x", "y")]
+            strays: list[Any] = [{"jsonrpc": "2.0", "id": id, "result": {}} for id in ("x", "y")]
             talk.judge = None
             only_answers = await (await talk.post(strays)).answer()
             assert (only_answers.status, only_answers.body) == (202, b"")

@@ -42,7 +42,7 @@ def modern(method: str = "tools/list", params: dict[str, Any] | None = None, **m
 
 
 def post(message: Any, **fields: str | None) -> bytes:
-    return request(body=json.dumps(message).encode(), **fields)
+    return request("POST", "/mcp", json.dumps(message).encode(), **fields)
 
 
 def framed(message: Any, **fields: str | None) -> bytes:
@@ -187,8 +187,9 @@ def test_a_modern_server_has_no_get_and_no_delete() -> None:
     async def main() -> None:
         async with serving(toy(MODERN)) as served:
             for method in ("GET", "DELETE"):
-                for fields in ({}, {"mcp_session_id": "s1", "last_event_id": "1"}):
-                    answer = await served.once(request(method, accept="text/event-stream", **fields))
+                for session in (None, "s1"):
+                    data = request(method, accept="text/event-stream", mcp_session_id=session, last_event_id=session)
+                    answer = await served.once(data)
                     assert answer.status == 405 and answer.fields["allow"] == "POST, OPTIONS"
 
     run(main())
