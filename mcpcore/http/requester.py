@@ -39,11 +39,28 @@ __all__ = [
 Fields = Mapping[str, tuple[str, str]]
 """Header fields of the user: the name in lower case -> the name as given, the value."""
 
-_OURS = frozenset([
-    "host", "connection", "content-length", "transfer-encoding", "content-type", "accept", "accept-encoding", "te",
-    "trailer", "upgrade", "expect", "keep-alive", "proxy-authorization", "mcp-session-id", "mcp-protocol-version",
-    "mcp-method", "mcp-name", "last-event-id"
-])
+_OURS = frozenset(
+    [
+        "host",
+        "connection",
+        "content-length",
+        "transfer-encoding",
+        "content-type",
+        "accept",
+        "accept-encoding",
+        "te",
+        "trailer",
+        "upgrade",
+        "expect",
+        "keep-alive",
+        "proxy-authorization",
+        "mcp-session-id",
+        "mcp-protocol-version",
+        "mcp-method",
+        "mcp-name",
+        "last-event-id",
+    ]
+)
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110, section 5.6.2
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")  # RFC 9110, section 5.5
 _SESSION_ID = re.compile(r"[\x21-\x7e]{1,1024}")
@@ -51,11 +68,23 @@ _BOTH = b"application/json, text/event-stream"
 _EXCERPT = 300
 """Characters of a body that is no JSON-RPC message which an error repeats."""
 
-_SAFE: Final = frozenset([
-    "server/discover", "initialize", "ping", "tools/list", "resources/list", "resources/templates/list",
-    "prompts/list", "resources/read", "prompts/get", "completion/complete", "logging/setLevel",
-    "resources/subscribe", "resources/unsubscribe"
-])
+_SAFE: Final = frozenset(
+    [
+        "server/discover",
+        "initialize",
+        "ping",
+        "tools/list",
+        "resources/list",
+        "resources/templates/list",
+        "prompts/list",
+        "resources/read",
+        "prompts/get",
+        "completion/complete",
+        "logging/setLevel",
+        "resources/subscribe",
+        "resources/unsubscribe",
+    ]
+)
 """Methods that do the same when they come twice."""
 
 

@@ -199,9 +199,7 @@ def test_changes_are_heard_again_after_the_server_was_started_again(revision: st
 def test_three_thousand_calls_at_once(revision: str) -> None:
     async def story() -> None:
         async with served(server) as url, Client(url, revisions=revision) as client:
-            results = await asyncio.gather(
-                *[client.call_tool("add", {"a": n, "b": 1}, type=int) for n in range(3000)]
-            )
+            results = await asyncio.gather(*[client.call_tool("add", {"a": n, "b": 1}, type=int) for n in range(3000)])
             assert [result.data for result in results] == list(range(1, 3001))
             connection = client._link.last
             assert connection is not None and connection.runner.channel.pool.sockets <= 100

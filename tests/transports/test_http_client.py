@@ -34,10 +34,18 @@ def listed(*tools: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.spec(
-    "2026-07-28/streamable-http/M07", "2026-07-28/streamable-http/M08", "2026-07-28/streamable-http/M21",
-    "2026-07-28/streamable-http/M22", "2026-07-28/streamable-http/M27", "2026-07-28/streamable-http/M28",
-    "2026-07-28/streamable-http/M47", "2026-07-28/streamable-http/M48", "2025-03-26/transports/M07",
-    "2025-03-26/transports/M08", "2025-03-26/transports/M09",
+    "2026-07-28/streamable-http/M07",
+    "2026-07-28/streamable-http/M08",
+    "2026-07-28/streamable-http/M09",
+    "2026-07-28/streamable-http/M21",
+    "2026-07-28/streamable-http/M22",
+    "2026-07-28/streamable-http/M27",
+    "2026-07-28/streamable-http/M28",
+    "2026-07-28/streamable-http/M47",
+    "2026-07-28/streamable-http/M48",
+    "2025-03-26/transports/M07",
+    "2025-03-26/transports/M08",
+    "2025-03-26/transports/M09",
 )
 def test_the_headers_of_a_modern_request_say_what_its_body_says() -> None:
     async def main() -> None:
@@ -77,9 +85,15 @@ def test_the_headers_of_a_modern_request_say_what_its_body_says() -> None:
 
 
 @pytest.mark.spec(
-    "2026-07-28/streamable-http/M29", "2026-07-28/streamable-http/M30", "2026-07-28/streamable-http/M41",
-    "2026-07-28/streamable-http/M42", "2026-07-28/streamable-http/M49", "2026-07-28/streamable-http/M50",
-    "2026-07-28/streamable-http/M51", "2026-07-28/streamable-http/M56", "2026-07-28/streamable-http/M57",
+    "2026-07-28/streamable-http/M29",
+    "2026-07-28/streamable-http/M30",
+    "2026-07-28/streamable-http/M41",
+    "2026-07-28/streamable-http/M42",
+    "2026-07-28/streamable-http/M49",
+    "2026-07-28/streamable-http/M50",
+    "2026-07-28/streamable-http/M51",
+    "2026-07-28/streamable-http/M56",
+    "2026-07-28/streamable-http/M57",
     "2026-07-28/streamable-http/M58",
 )
 def test_annotated_parameters_are_mirrored_once_their_tool_was_listed() -> None:
@@ -125,7 +139,7 @@ def test_a_value_that_no_header_can_carry_is_the_callers_mistake() -> None:
     asyncio.run(main())
 
 
-@pytest.mark.spec("2026-07-28/streamable-http/M39")
+@pytest.mark.spec("2026-07-28/streamable-http/M39", "2026-07-28/streamable-http/M40")
 def test_a_tool_with_bad_annotations_is_left_out_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     good = {"name": "good", "inputSchema": {"type": "object"}}
     bad = {"name": "bad", "inputSchema": {"properties": {"a": {"type": "number", "x-mcp-header": "A"}}}}

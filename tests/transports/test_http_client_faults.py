@@ -48,7 +48,7 @@ async def reset_after_head(asked: Asked, wire: Wire) -> None:
 
 
 def close_inside_body(asked: Asked, wire: Wire) -> None:
-    wire.send("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{\"jsonrpc\"")
+    wire.send('HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"jsonrpc"')
     wire.close()
 
 

@@ -115,8 +115,14 @@ def test_a_slow_notification_delays_no_request() -> None:
 
 
 @pytest.mark.spec(
-    "2025-03-26/transports/M25", "2025-03-26/transports/S14", "2025-03-26/transports/Y07",
-    "2025-03-26/transports/M17", "2025-06-18/transports/M26", "2025-06-18/transports/S15",
+    "2025-03-26/transports/M25",
+    "2025-03-26/transports/S14",
+    "2025-03-26/transports/Y07",
+    "2025-03-26/transports/M17",
+    "2025-06-18/transports/M26",
+    "2025-06-18/transports/S15",
+    "2025-06-18/transports/M10",
+    "2025-03-26/transports/M10",
 )
 def test_every_request_names_the_session_and_the_revision_and_closing_ends_it() -> None:
     async def main() -> None:
@@ -132,6 +138,7 @@ def test_every_request_names_the_session_and_the_revision_and_closing_ends_it() 
                 "DELETE",
             ]
             assert toy.sent("GET")[0].headers["accept"] == "text/event-stream"
+            assert all(isinstance(asked.message, dict) for asked in toy.asked if asked.verb == "POST")
             for asked in others:
                 assert asked.headers["mcp-session-id"] == "s1" and asked.headers["mcp-protocol-version"] == LEGACY
                 assert "mcp-method" not in asked.headers
@@ -207,7 +214,6 @@ def test_a_notification_that_finds_its_session_gone_is_told_to_the_new_one() -> 
             assert len(toy.sent("initialize")) == 2
 
     asyncio.run(main())
-
 
 
 @pytest.mark.spec("2025-03-26/transports/M27")

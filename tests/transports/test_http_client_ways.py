@@ -113,7 +113,9 @@ class Rerouted:
 
 
 @pytest.mark.spec(
-    "2024-11-05/transports/M08", "2025-03-26/transports/S16", "2025-06-18/transports/S18",
+    "2024-11-05/transports/M08",
+    "2025-03-26/transports/S16",
+    "2025-06-18/transports/S18",
     "2026-07-28/streamable-http/S17",
 )
 @pytest.mark.parametrize("transport", ["auto", "sse"])
@@ -331,6 +333,7 @@ def test_tls_with_a_context_of_ones_own_and_without(certificate: tuple[str, str]
             async with Client(toy.url, ssl=trusting) as client:
                 for _ in range(3):
                     assert (await client.call_tool("x")).text == "called"
+
         def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             writer.write(b"HTTP/1.1 400 No\r\n\r\n")
             writer.close()
