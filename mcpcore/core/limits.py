@@ -81,7 +81,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     head_seconds: float = 10.0
     """From the first byte of a request to the end of its head: a slow-loris holds a connection no longer."""
     body_seconds: float = 30.0
-    """The longest silence inside a request's body."""
+    """In so long a request's body comes to its end, or gets on by 16 KiB: the slowest mobile networks carry that."""
     keep_alive_seconds: float = 75.0
     """An idle connection; longer than the 60 seconds after which common proxies drop theirs."""
     pipelined_bytes: int = 64 * 1024
@@ -111,7 +111,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     stream_bytes: int = 1024 * 1024
     """Unsent bytes of one event stream; a reader that leaves more is disconnected, and may resume."""
     stalled_seconds: float = 30.0
-    """A reader that takes nothing for so long is disconnected."""
+    """A reader that takes nothing of an answer for so long is disconnected."""
     http_drain_seconds: float = 1.5
     """From a stop signal to the end: requests being served may finish until then."""
     worker_pause_seconds: float = 30.0

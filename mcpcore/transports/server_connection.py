@@ -155,7 +155,6 @@ class ServerConnection(asyncio.Protocol):
                 if self._reader.is_empty:
                     break
         except Malformed as error:
-            self._count(0)
             self._refuse_all(error.status, error.text)
         except Exception:  # a fault of ours, or of a hook: the other connections go on
             log.exception("a request could not be read")
@@ -206,7 +205,7 @@ class ServerConnection(asyncio.Protocol):
         """A body that is not read makes the connection useless for a next request."""
         self._busy = True
         if head.chunked or head.content_length:
-            self._closing = self._lingers = True
+            self._read_no_more()
         refuse(self, refusal, head)
 
     def _authorize(self, head: RequestHead) -> None:
@@ -331,8 +330,14 @@ class ServerConnection(asyncio.Protocol):
 
     def _refuse_all(self, status: int, text: str, code: int = codes.INVALID_REQUEST) -> None:
         """Answer for the last time a client that may still be sending."""
-        self._closing = self._lingers = True
+        self._read_no_more()
         self._say_error(status, text, code)
+
+    def _read_no_more(self) -> None:
+        """What was received is dropped, and what comes is not looked at."""
+        self._closing = self._lingers = True
+        self._reader = RequestReader(self._limits)
+        self._count(0)
 
     def _say_error(self, status: int, text: str, code: int = codes.INVALID_REQUEST) -> None:
         fields = (*JSON_FIELDS, ("retry-after", "1")) if status == 503 else JSON_FIELDS
