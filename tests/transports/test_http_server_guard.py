@@ -46,7 +46,8 @@ def refused(answer: Answer, status: int, *parts: str, code: int = codes.INVALID_
         ({"origin": "localhost:3000"}, 403),
     ],
 )
-@pytest.mark.spec("2026-07-28/streamable-http/M2", "2025-11-25/transports/M6")
+@pytest.mark.spec("2026-07-28/streamable-http/M02", "2026-07-28/streamable-http/M03")
+@pytest.mark.spec("2025-11-25/transports/M06", "2025-11-25/transports/M07")
 def test_host_and_origin_are_judged_on_every_path(fields: Fields, status: int) -> None:
     async def main() -> None:
         async with serving(Stage().server) as served:
