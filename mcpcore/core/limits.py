@@ -100,8 +100,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """A legacy session in which nothing runs, streams or comes."""
     session_events: int = 1024
     """Events kept for resumption, of one session; the oldest give way."""
-    session_event_bytes: int = 4 * 1024 * 1024
-    """The size of those events."""
+    session_event_bytes: int = 17 * 1024 * 1024
+    """The size of those events, and 512 bytes for each: a largest message that its client was not there for fits."""
     max_event_bytes: int = 64 * 1024 * 1024
     """The size of all events kept for resumption, of the server."""
     json_seconds: float = 10.0

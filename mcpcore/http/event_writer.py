@@ -15,6 +15,7 @@ from mcpcore.http.sse import COMMENT, event
 
 if TYPE_CHECKING:
     from mcpcore.core.limits import Limits
+    from mcpcore.http.resume import StreamLog
 
 __all__ = ["STREAM_FIELDS", "Clock", "EventWriter", "Field", "Sink"]
 
@@ -68,6 +69,10 @@ class Sink(Protocol):
         """Until most of them are taken, or the connection is gone; a turn of the loop in any case."""
         ...
 
+    def when_drained(self, callback: Callable[[], None]) -> None:
+        """Call back then."""
+        ...
+
     def soon(self, callback: Callable[[], None]) -> None:
         """Call back once what is being done now is done."""
         ...
@@ -86,6 +91,7 @@ class EventWriter:
         "_limits",
         "_pending",
         "_pending_bytes",
+        "log",
         "sink",
     )
 
@@ -98,6 +104,8 @@ class EventWriter:
         gone: Callable[[EventWriter], None] | None = None,
     ) -> None:
         self.sink: Sink | None = sink
+        self.log: StreamLog | None = None
+        """What hands the events over, where a log does."""
         self._limits = limits
         self._clock = clock
         self._gone = gone
@@ -182,8 +190,20 @@ class EventWriter:
     # -- the log calls -------------------------------------------------------------------------------------------------
 
     def event(self, event_id: str, frame: bytes) -> bool:
+        """A reader that has missed much gets it as fast as it takes it."""
         self.write(event(frame, id=event_id))
-        return True
+        sink, most = self.sink, self._limits.stream_bytes // 2
+        if sink is None or sink.unsent + self._pending_bytes <= most:
+            return True
+        self.flush()
+        if not self.congested:
+            return True
+        sink.when_drained(self._take_more)
+        return False
+
+    def _take_more(self) -> None:
+        if self.log is not None and self.sink is not None:
+            self.log.drained(self)
 
     def over(self, why: str) -> None:
         if why == "lost":

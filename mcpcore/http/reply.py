@@ -242,6 +242,7 @@ class Reply:
         assert sink is not None
         self.events = EventWriter(sink, self._fields, self._place.limits, self._place.clock, self._gone)
         if self._log is not None and session is not None:
+            self.events.log = self._log
             if session.runner.door.primes_streams:
                 self.events.write(event(b"", id=self._log.prime()))
             self._log.attach(self.events)

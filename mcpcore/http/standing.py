@@ -106,7 +106,7 @@ class Standing:
 
     def _writer(self, sink: Sink, stream: StreamLog) -> EventWriter:
         writer = EventWriter(sink, (), self._limits, self._clock, self._gone)
-        self._writers[writer] = stream
+        self._writers[writer] = writer.log = stream
         self._said.clear()
         self._opened(writer)
         return writer

@@ -133,12 +133,26 @@ class AsgiAnswer:
         return self._unsent
 
     async def drained(self) -> None:
-        if self._unsent > self._low_water and not self.complete and not self.lost:
-            if self._drained is None:
-                self._drained = self._site.loop.create_future()
-            await asyncio.shield(self._drained)
+        waiter = self._draining()
+        if waiter is not None:
+            await asyncio.shield(waiter)
         else:
             await asyncio.sleep(0)
+
+    def when_drained(self, callback: Callable[[], None]) -> None:
+        waiter = self._draining()
+        if waiter is not None:
+            waiter.add_done_callback(lambda _: callback())
+        else:
+            self._site.loop.call_soon(callback)
+
+    def _draining(self) -> asyncio.Future[None] | None:
+        """Done once the server has taken most of what was said; ``None`` where it has."""
+        if self._unsent <= self._low_water or self.complete or self.lost:
+            return None
+        if self._drained is None:
+            self._drained = self._site.loop.create_future()
+        return self._drained
 
     def soon(self, callback: Callable[[], None]) -> None:
         self._site.loop.call_soon(callback)

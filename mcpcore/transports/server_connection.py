@@ -325,6 +325,12 @@ class ServerConnection(asyncio.Protocol):
         else:
             await asyncio.sleep(0)
 
+    def when_drained(self, callback: Callable[[], None]) -> None:
+        if self._clogged is None:
+            self._server.loop.call_soon(callback)
+        else:
+            self._clogged.add_done_callback(lambda _: callback())
+
     def soon(self, callback: Callable[[], None]) -> None:
         self._server.loop.call_soon(callback)
 

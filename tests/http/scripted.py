@@ -61,6 +61,7 @@ class FakeSink:
         """Whether the reader takes what is written."""
         self.waits = 0
         self._soon: list[Callable[[], None]] = []
+        self._drained: list[Callable[[], None]] = []
 
     def whole(self, status: int, fields: tuple[Field, ...], body: bytes) -> None:
         assert self.status is None
@@ -85,6 +86,16 @@ class FakeSink:
 
     async def drained(self) -> None:
         self.waits += 1
+
+    def when_drained(self, callback: Callable[[], None]) -> None:
+        self._drained.append(callback)
+
+    def drain(self) -> None:
+        """The reader takes everything that was written."""
+        self.unsent = 0
+        drained, self._drained = self._drained, []
+        for callback in drained:
+            callback()
 
     def soon(self, callback: Callable[[], None]) -> None:
         self._soon.append(callback)

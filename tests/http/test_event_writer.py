@@ -6,7 +6,7 @@ import asyncio
 
 from mcpcore.core.limits import Limits
 from mcpcore.http.event_writer import Clock, EventWriter
-from mcpcore.http.resume import Over
+from mcpcore.http.resume import EventBudget, EventLog, Over
 from tests.http.scripted import FakeSink
 
 
@@ -198,3 +198,22 @@ def test_why_a_log_has_no_more_for_it_decides_how_it_ends() -> None:
     one = Writer()
     one.writer.over("lost")
     assert (one.sink.ended, one.sink.broken, one.gone) == (False, True, 1)
+
+
+def test_a_reader_that_has_missed_much_gets_it_as_fast_as_it_takes_it() -> None:
+    one = Writer(stream_bytes=4096)
+    stream = EventLog(Limits(), EventBudget(1 << 20), "session").open_stream()
+    for number in range(10):
+        stream.append(b'{"n":%d,"text":"%s"}' % (number, b"x" * 1024))
+    one.sink.takes = False
+    one.writer.log = stream
+    stream.attach(one.writer)
+    rounds = 0
+    while one.sink.unsent and rounds < 20:
+        assert not one.sink.broken, "it was cut off"
+        assert one.sink.unsent < 4096
+        one.sink.drain()
+        rounds += 1
+        one.sink.turn()
+    assert 3 <= rounds < 10
+    assert [message["n"] for message in one.sink.messages] == list(range(10))
