@@ -169,6 +169,8 @@ class Calls:
         try:
             return self.runner.ask(method, params, id=id)
         except TypeError as error:
+            if hasattr(self.runner.channel, "attach"):
+                self.runner.channel.attach(id, None)
             raise UsageError(f"{subject(method, params)}: {error}") from None
 
     async def _drained(self, method: str, params: dict[str, Any], limits: Timeouts, spent: float) -> float:

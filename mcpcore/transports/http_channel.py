@@ -25,7 +25,7 @@ from mcpcore.http.requester import (
     refusal,
     retry_after,
 )
-from mcpcore.jsonrpc.codec import Unreadable, decode
+from mcpcore.jsonrpc.codec import Unreadable, decode, encode
 from mcpcore.jsonrpc.message import request_frame
 from mcpcore.spec import codes
 from mcpcore.transports.http_call import Call
@@ -198,9 +198,12 @@ class HttpChannel:
     def asks_for_auth(self) -> bool:
         return self.options.auth is not None
 
-    def attach(self, id: int | str, fields: Fields) -> None:
-        """The header fields of a request that will be written next."""
-        self._given[id] = fields
+    def attach(self, id: int | str, fields: Fields | None) -> None:
+        """The header fields of a request that will be written next; ``None`` where it will not be written after all."""
+        if fields is not None:
+            self._given[id] = fields
+        else:
+            self._given.pop(id, None)
 
     # -- sending -------------------------------------------------------------------------------------------------------
 
@@ -403,17 +406,21 @@ class HttpChannel:
 
     def deliver(self, call: Call, message: Any, frame: bytes) -> None:
         """A message that came with the answer to ``call``: only its own answer may be among them."""
-        if type(message) is dict and "method" not in message:
-            if call.settled:
-                return  # it was cancelled, or has its answer
-            if call.id is not None and not self._is_answer_to(call, message, frame):
-                return
+        if type(message) is list and call.id is not None and self.runner.door.batches:
+            for one in message:
+                self.deliver(call, one, encode(one))
+            return
+        is_answer = type(message) is dict and "method" not in message and call.id is not None
+        if is_answer:
+            if call.settled or not self._is_answer_to(call, message, frame):
+                return  # it was cancelled, has its answer, or this is another one
             if call.waiter is not None:
                 call.waiter.set_result(message)
                 return
         self.runner.message_received(message, frame)
-        if type(message) is list and call.id is not None and call.id not in self.runner.peer.outgoing:
-            self.settle(call)
+        if is_answer and call.id in self.runner.peer.outgoing:
+            text = f"{self.endpoint}: {call.subject}: the answer holds neither a result nor an error"
+            self.runner.fail_request(call.id, ProtocolViolation(text))
 
     def _is_answer_to(self, call: Call, message: dict[str, Any], frame: bytes) -> bool:
         """Settles the call where it is. An error without an id is its own, too: a server may not have understood it."""

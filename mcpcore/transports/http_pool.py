@@ -262,7 +262,7 @@ class HttpPool:
 
 
 def _race(host: str) -> dict[str, Any]:
-    """RFC 8305, where a name may have several addresses that are far away. Cancelled in the wrong moment, asyncio's race
+    """RFC 8305, where a name may have several addresses that are far away. A race that is cancelled in the wrong moment
     leaves the socket that won to the garbage collector."""
     near = host == "localhost" or ":" in host or host.replace(".", "").isdigit()
     return {} if near else {"happy_eyeballs_delay": _EYEBALLS}

@@ -245,6 +245,16 @@ def test_auth_that_fails_fails_its_request(revision: str) -> None:
     asyncio.run(main())
 
 
+def test_headers_of_a_request_that_cannot_be_written_are_forgotten() -> None:
+    async def main() -> None:
+        async with HttpToy() as toy, Client(toy.url) as client:
+            with pytest.raises(UsageError):
+                await client.call_tool("x", {"a": object()}, headers={"X-A": "1"})
+            assert not client._link.last.runner.channel._given  # type: ignore[union-attr]
+
+    asyncio.run(main())
+
+
 @pytest.mark.parametrize(
     "headers",
     [

@@ -119,6 +119,7 @@ VIOLATED: dict[str, Callable[[Asked, Wire], Any]] = {
         200, f'{{"jsonrpc":"2.0","id":{asked.id}.0,"result":{{}}}}', JSON
     ),
     "no answer at all": lambda asked, wire: wire.json({"jsonrpc": "2.0", "method": "x"}),
+    "neither result nor error": lambda asked, wire: wire.json({"jsonrpc": "2.0", "id": asked.id, "resul": {}}),
     "a number": lambda asked, wire: wire.json(7),
     "an empty body": lambda asked, wire: wire.send(
         "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 0\r\n\r\n"

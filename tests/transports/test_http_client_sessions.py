@@ -9,8 +9,8 @@ import pytest
 
 from mcpcore import Limits
 from mcpcore.client import Client
-from mcpcore.errors import ConnectionLost, HttpError, McpError, RpcError
-from tests.transports.http_toys import LEGACY, MODERN, Asked, HttpToy, Wire, silence
+from mcpcore.errors import ConnectionLost, HttpError, McpError, ProtocolViolation, RpcError
+from tests.transports.http_toys import LEGACY, MODERN, Asked, HttpToy, Wire, silence, text
 
 # -- the handshake -----------------------------------------------------------------------------------------------------
 
@@ -347,6 +347,33 @@ def test_a_server_that_came_back_with_another_revision_is_connected_to_anew_by_t
                 await client.call_tool("x")
             assert (await client.call_tool("x")).text == "called"
             assert client.revision == "2025-06-18"
+
+    asyncio.run(main())
+
+
+def test_an_answer_may_come_in_a_batch() -> None:
+    async def main() -> None:
+        news = {"jsonrpc": "2.0", "method": "vendor/x", "params": {"n": 1}}
+
+        def batched(asked: Asked, wire: Wire) -> None:
+            answer = {"jsonrpc": "2.0", "id": asked.id, "result": text("batched")}
+            if asked.message["params"]["name"] == "json":
+                wire.json([news, answer])
+            else:
+                wire.stream()
+                wire.event([news, answer])
+                wire.end()
+
+        heard: list[int] = []
+        toy = HttpToy("2025-03-26", handlers={"tools/call": batched})
+        async with toy, Client(toy.url, notifications={"vendor/x": lambda params: heard.append(params["n"])}) as client:
+            assert (await client.call_tool("json")).text == "batched"
+            assert (await client.call_tool("stream")).text == "batched"
+            assert heard == [1, 1]
+        toy = HttpToy("2025-06-18", handlers={"tools/call": batched})
+        async with toy, Client(toy.url) as client:
+            with pytest.raises(ProtocolViolation):
+                await client.call_tool("json")
 
     asyncio.run(main())
 
