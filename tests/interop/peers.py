@@ -42,6 +42,15 @@ def our_needs() -> list[str]:
     return [*project["dependencies"], *project["optional-dependencies"]["schema"]]
 
 
+ASGI_SERVERS: Final = (
+    "uvicorn==0.54.0",
+    "uvloop==0.23.0",
+    "httptools==0.9.0",
+    "hypercorn==0.18.0",
+    "granian==2.8.7",
+)
+
+
 class InstallFailed(Exception):
     """A peer could not be installed. The text names the peer, the command and the end of its output."""
 
@@ -82,6 +91,9 @@ PEERS: Final = {
         Peer("server-everything", "npm", ("@modelcontextprotocol/server-everything@2026.8.31",)),
         # mcpcore inside an ASGI server: what it needs itself stands behind the server and the framework.
         Peer("uvicorn", "pip", ("uvicorn==0.54.0", "starlette==1.10.0", *our_needs())),
+        Peer("asgi", "pip", (*ASGI_SERVERS, "starlette==1.10.0", "fastapi==0.165.0", *our_needs())),
+        # The last Starlette whose mounts cut the path, and the FastAPI that goes with it.
+        Peer("asgi-2023", "pip", ("uvicorn==0.54.0", "starlette==0.27.0", "fastapi==0.100.1", *our_needs())),
         # Exactly this one: between two alphas the checks behind the names of a requirement set change.
         Peer("conformance", "npm", ("@modelcontextprotocol/conformance@0.2.0-alpha.12",)),
     )
