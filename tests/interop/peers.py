@@ -90,7 +90,6 @@ PEERS: Final = {
         Peer("inspector", "npm", ("@modelcontextprotocol/inspector@2.12.0",)),
         Peer("server-everything", "npm", ("@modelcontextprotocol/server-everything@2026.8.31",)),
         # mcpcore inside an ASGI server: what it needs itself stands behind the server and the framework.
-        Peer("uvicorn", "pip", ("uvicorn==0.54.0", "starlette==1.10.0", *our_needs())),
         Peer("asgi", "pip", (*ASGI_SERVERS, "starlette==1.10.0", "fastapi==0.165.0", *our_needs())),
         # The last Starlette whose mounts cut the path, and the FastAPI that goes with it.
         Peer("asgi-2023", "pip", ("uvicorn==0.54.0", "starlette==0.27.0", "fastapi==0.100.1", *our_needs())),

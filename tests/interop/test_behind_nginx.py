@@ -140,7 +140,7 @@ def adding(tmp_path_factory: pytest.TempPathFactory) -> Iterator[serving.Served]
     """The other way round: the server lives under a path, mounted in a framework, and nginx shows it at the root."""
     home = tmp_path_factory.mktemp("nginx-adding")
     try:
-        python = peers.install("uvicorn").interpreter
+        python = peers.install("asgi").interpreter
     except peers.InstallFailed as failure:
         pytest.fail(str(failure), pytrace=False)
 
