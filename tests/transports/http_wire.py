@@ -319,15 +319,15 @@ class Post:
         return self.head
 
     async def event(self) -> Event:
-        """The next event as it is, priming ones included; a message goes to the judge."""
+        """The next event as it is, priming ones included, behind the head; a message goes to the judge."""
+        if self.head is None:
+            await self.stream()
         event = await self.raw.event()
         self._note(event)
         return event
 
     async def message(self) -> Any:
-        """The next message on the stream, whose head is read before where it was not yet."""
-        if self.head is None:
-            await self.stream()
+        """The next message on the stream."""
         while True:
             event = await self.event()
             if event.data:
