@@ -14,7 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from mcpcore_bench.compare import Comparison
+from mcpcore_bench.compare import HTTP_ROUNDS, Comparison
 from mcpcore_bench.cores import Cores, on_core
 from mcpcore_bench.environments import PEERS, InstallFailed, cache_directory, prepare
 from mcpcore_bench.http_implementations import everyone_on_http
@@ -104,7 +104,8 @@ def _print(
 ) -> None:
     for name, value in facts.items():
         print(f"{name}: {value}")
-    print(f"rounds: {comparison.rounds}; figures are medians over the rounds, spread is half their range")
+    over_http = min(comparison.rounds, HTTP_ROUNDS)
+    print(f"rounds: {comparison.rounds}, over HTTP {over_http}; figures are medians, spread is half the rounds' range")
     print()
     print(Table(comparison.results, implementations, found))
     print()

@@ -33,7 +33,7 @@ from mcpcore_bench.workloads import (
     Workload,
 )
 
-__all__ = ["Comparison", "module_note", "rotated"]
+__all__ = ["HTTP_ROUNDS", "Comparison", "module_note", "rotated"]
 
 FAILURES = (WrongReply, OpeningFailed, ServerDied, ScriptFailed)
 HTTP_ROUNDS: Final = 5

@@ -7,15 +7,16 @@ measured on pipes, and how an implementation says why it cannot run, lives in ``
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
 from mcpcore_bench.environments import PEERS, Environment, InstallFailed, child_environment, prepare
-from mcpcore_bench.http_wire import BOTH_KINDS, NO_SESSION
+from mcpcore_bench.http_wire import NO_SESSION
 from mcpcore_bench.implementations import (
     HERE,
     Implementation,
+    OnHttp,
     mcpcore_root,
     probe,
     python_version,
@@ -25,7 +26,11 @@ from mcpcore_bench.workloads import HTTP_GROUPS
 
 __all__ = ["everyone_on_http"]
 
-JSON_ALONE: Final = "application/json"
+USUAL: Final = OnHttp()
+ALWAYS_SSE: Final = OnHttp(kind="sse")
+"""It answers with an event stream whoever accepts one, and every client has to."""
+JSON_ALONE: Final = OnHttp(rows=("json",), accept="application/json")
+"""The same server, asked as no client may ask."""
 NODE_WARM_CALLS: Final = 6000
 """Until then a call costs several times as much as later, because the optimising compiler has not seen it yet."""
 LEGACY_ONLY: Final = {"modern": "it does not know 2026-07-28"}
@@ -42,7 +47,7 @@ class Way:
     client: str = ""
     fast: bool = False
     absent: dict[str, str] = field(default_factory=dict)
-    json_accept: str = BOTH_KINDS
+    http: OnHttp = USUAL
 
 
 PEER_WAYS: Final = (
@@ -56,8 +61,16 @@ PEER_WAYS: Final = (
         "chuk",
         "chuk-mcp-server {}",
         "http_chuk_server.py",
-        absent={**LEGACY_ONLY, NO_SESSION: "it asks for a session in every request"},
-        json_accept=JSON_ALONE,
+        absent=LEGACY_ONLY,
+        http=ALWAYS_SSE,
+    ),
+    Way(
+        "chuk-json",
+        "chuk",
+        "chuk-mcp-server {}, JSON alone accepted",
+        "http_chuk_server.py",
+        absent={**LEGACY_ONLY, NO_SESSION: "it asks for a session in every such request"},
+        http=JSON_ALONE,
     ),
     Way("typescript", "typescript-http", "TypeScript SDK {}", "http_typescript_server.mjs", "typescript_client.mjs"),
     Way(
@@ -68,7 +81,15 @@ PEER_WAYS: Final = (
         "http_typescript1_client.mjs",
         absent=LEGACY_ONLY,
     ),
-    Way("mcp-lite", "mcp-lite", "mcp-lite {}", "http_lite_server.mjs", absent=LEGACY_ONLY, json_accept=JSON_ALONE),
+    Way("mcp-lite", "mcp-lite", "mcp-lite {}", "http_lite_server.mjs", absent=LEGACY_ONLY, http=ALWAYS_SSE),
+    Way(
+        "mcp-lite-json",
+        "mcp-lite",
+        "mcp-lite {}, JSON alone accepted",
+        "http_lite_server.mjs",
+        absent=LEGACY_ONLY,
+        http=JSON_ALONE,
+    ),
 )
 """In the order of the table. The first of a peer's ways names its client."""
 
@@ -161,8 +182,7 @@ def _peer(way: Way, fast: Path, why: str, *, build: bool) -> Implementation:
         absent=way.absent,
         broken=why if way.fast else "",
         groups=groups,
-        json_accept=way.json_accept,
-        warm_calls=NODE_WARM_CALLS if node else 0,
+        http=replace(way.http, warm_calls=NODE_WARM_CALLS if node else 0),
     )
 
 

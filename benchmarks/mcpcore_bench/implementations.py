@@ -21,6 +21,7 @@ __all__ = [
     "HERE",
     "TITLES",
     "Implementation",
+    "OnHttp",
     "ceilings",
     "everyone",
     "mcpcore_root",
@@ -54,13 +55,26 @@ TYPESCRIPT_ABSENT: Final = {"memory": "no script for it here", "import": "not Py
 
 
 @dataclass(frozen=True)
+class OnHttp:
+    """What is particular about an implementation over HTTP.
+
+    ``rows`` are the kinds of answers whose rows it takes part in. In those of JSON it gets ``accept`` in the header of
+    that name, and answers with ``kind``. ``warm_calls`` is how often a new process is called before it is measured.
+    """
+
+    rows: tuple[str, ...] = ("json", "sse")
+    accept: str = BOTH_KINDS
+    kind: str = "json"
+    warm_calls: int = 0
+
+
+@dataclass(frozen=True)
 class Implementation:
     """``family`` is ceiling, mcpcore or a peer's name; ``python`` the version it runs on ("" for Node).
 
     ``groups`` are those of the workloads that it takes part in. ``server``, ``client`` and ``importing`` are command
-    lines, empty where ``absent`` (by a workload's key, its group or an era) says why. ``json_accept`` is the Accept
-    header that gets a JSON answer over HTTP, ``warm_calls`` how often a new process is called before it is measured.
-    ``broken`` is why nothing of it can run, or "".
+    lines, empty where ``absent`` (by a workload's key, its group or an era) says why. ``broken`` is why nothing of it
+    can run, or "".
     """
 
     family: str
@@ -73,12 +87,12 @@ class Implementation:
     absent: dict[str, str] = field(default_factory=dict)
     broken: str = ""
     groups: tuple[str, ...] = PIPE_GROUPS
-    json_accept: str = BOTH_KINDS
-    warm_calls: int = 0
+    http: OnHttp = OnHttp()
 
     def takes(self, workload: Workload) -> bool:
         """Whether it has a row in the workload, with figures or with a reason."""
-        return workload.group in self.groups and workload.invites(self.family)
+        invited = workload.group in self.groups and workload.invites(self.family)
+        return invited and (workload.group != "http" or workload.serve.answer in self.http.rows)
 
     def why_absent(self, workload: Workload, era: str = "") -> str:
         """Why this implementation has no figure in the workload, or ""."""

@@ -74,7 +74,8 @@ class Bench:
         self, implementation: Implementation, serve: Serve, due: Sequence[tuple[Workload, str]]
     ) -> Iterator[tuple[Workload, str, Sample]]:
         """All workloads on one spawned HTTP server, era after era. Raises what :func:`reason` puts into words."""
-        accept = implementation.json_accept if serve.answer == "json" else BOTH_KINDS
+        http = implementation.http
+        accept, kind = (http.accept, http.kind) if serve.answer == "json" else (BOTH_KINDS, serve.answer)
         opened = ""
         with self._http_server(implementation, serve, accept) as server:
             for workload, era in due:
@@ -85,11 +86,11 @@ class Bench:
                 sample = server.measure(
                     workload.shape,
                     workload.check,
-                    answer=serve.answer,
+                    answer=kind,
                     connections=workload.window,
                     seconds=HTTP_SHARE * self.seconds,
                     warm_seconds=HTTP_SHARE * self.warm_seconds,
-                    warm_calls=implementation.warm_calls if cold else 0,
+                    warm_calls=http.warm_calls if cold else 0,
                 )
                 yield workload, era, sample
 
@@ -140,7 +141,7 @@ class Bench:
             "window": window,
             "seconds": self.seconds,
             "warm-seconds": self.warm_seconds,
-            "warm-calls": implementation.warm_calls,
+            "warm-calls": implementation.http.warm_calls,
         }
         arguments = [f"--{name}={value}" for name, value in options.items()]
         with on_core(core):

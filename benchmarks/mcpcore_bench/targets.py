@@ -27,9 +27,9 @@ _COMPARE: Final[dict[str, Callable[[float, float], bool]]] = {AT_LEAST: operator
 class Target:
     """``quotient`` says which way round: "ours/ceiling", "ceiling/ours", "mcp/ours", or "ours" for the bare figure.
 
-    Its other side is a family, "fastest" for the peer that is best in this row, or a workload's key for our own figure
-    there. ``python`` limits a target to interpreters of at least ("3.12+") or exactly ("3.11") this version; ``family``
-    is whose target it is.
+    Its other side is a family, "fastest" for the peer that answers the same requests for least, or a workload's key for
+    our own figure there. ``python`` limits a target to interpreters of at least ("3.12+") or exactly ("3.11") this
+    version; ``family`` is whose target it is.
     """
 
     workload: str
@@ -136,7 +136,8 @@ def _yard(
         return results.figure((other, era, ours.label), target.figure)
     if other == "fastest":
         peers = (each for each in implementations if not each.family.startswith(("ceiling", "mcpcore")))
-        found = (results.figure((target.workload, era, each.label), target.figure) for each in peers)
+        alike = (each for each in peers if each.http.accept == ours.http.accept)
+        found = (results.figure((target.workload, era, each.label), target.figure) for each in alike)
         return min((figure for figure in found if figure), default=None)
     label = reference(other, target.workload, ours, implementations)
     return None if label is None else results.figure((yardstick(target.workload), era, label), target.figure)

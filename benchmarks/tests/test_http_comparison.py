@@ -12,7 +12,7 @@ from mcpcore_bench.environments import PEERS
 from mcpcore_bench.figures import Sample
 from mcpcore_bench.http_implementations import PEER_WAYS, everyone_on_http
 from mcpcore_bench.http_wire import NO_SESSION
-from mcpcore_bench.implementations import Implementation
+from mcpcore_bench.implementations import Implementation, OnHttp
 from mcpcore_bench.measurements import Bench
 from mcpcore_bench.process import OpeningFailed
 from mcpcore_bench.results import Results
@@ -28,8 +28,10 @@ OURS = Implementation("mcpcore", "mcpcore", "3.12.1", groups=HTTP_GROUPS)
 OFF = Implementation("mcpcore-h11", "mcpcore, fast path off", "3.12.1", groups=("http",))
 MCP = Implementation("mcp", "mcp 2.3.0", "3.12.1", groups=HTTP_GROUPS)
 LITE = Implementation("mcp-lite", "mcp-lite", absent={"modern": "too old"}, groups=("http",))
-EVERYONE = [PIPES, CEILING, ON_H11, OURS, OFF, MCP, LITE]
+ASKED = Implementation("mcp-lite-json", "mcp-lite, JSON", groups=("http",), http=OnHttp(("json",), "application/json"))
+EVERYONE = [PIPES, CEILING, ON_H11, OURS, OFF, MCP, LITE, ASKED]
 COST = {"ceiling": 10.0, "ceiling-h11": 70.0, "mcpcore": 20.0, "mcpcore-h11": 80.0, "mcp": 500.0, "mcp-lite": 50.0}
+COST["mcp-lite-json"] = 1.0
 
 
 class ScriptedBench:
@@ -88,6 +90,14 @@ def test_an_era_that_is_unknown_keeps_its_rows_and_says_why() -> None:
     assert results.reasons[("http-json-64", "modern", LITE.label)] == "n/a: too old"
     assert results.figure(("http-json-64", "legacy", LITE.label), "cpu_us") == 50
     assert "n/a: too old" in str(Table(results, EVERYONE, []))
+
+
+def test_a_server_that_is_asked_in_a_way_of_its_own_has_rows_but_is_no_yardstick() -> None:
+    _, results = compared()
+    assert results.figure(("http-json-64", "legacy", ASKED.label), "cpu_us") == 1
+    assert ("http-sse-64", "legacy", ASKED.label) not in results.samples
+    fastest = [each.value for each in judge(results, EVERYONE, ["http"]) if each.target.quotient == "fastest/ours"]
+    assert min(value for value in fastest if value is not None) == 2.5
 
 
 def test_a_wrong_reply_ends_its_row_and_the_rest_gets_a_new_process() -> None:
