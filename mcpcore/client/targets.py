@@ -103,7 +103,7 @@ class Http:
         connect_seconds: float | None,
         close_timeout: float,
     ) -> None:
-        from mcpcore.transports.http_client import channel_options
+        from mcpcore.transports.channel_options import channel_options
 
         if settings.transport not in ("auto", "http", "sse"):
             raise UsageError(f'transport must be "auto", "http" or "sse", not {settings.transport!r}')

@@ -14,7 +14,6 @@ from contextlib import suppress
 from time import time
 from typing import TYPE_CHECKING, Any, Protocol
 
-from mcpcore.core.limits import Limits
 from mcpcore.errors import ConnectionLost, HttpError, McpError, ProtocolViolation, RpcError, UsageError
 from mcpcore.http.requester import (
     Requests,
@@ -32,60 +31,22 @@ from mcpcore.transports.http_call import Call
 from mcpcore.transports.http_pool import HttpPool, Unreachable
 
 if TYPE_CHECKING:
-    import ssl as tls
-    from collections.abc import Callable, Coroutine, Mapping
+    from collections.abc import Coroutine, Mapping
 
     from mcpcore.http.messages import ResponseHead
-    from mcpcore.http.proxies import Proxy
     from mcpcore.http.requester import Fields
     from mcpcore.http.sse import Event
-    from mcpcore.http.url import Url
+    from mcpcore.transports.channel_options import ChannelOptions
     from mcpcore.transports.http_connection import Lost
     from mcpcore.transports.runner import Runner
-    from mcpcore.types import Tool
 
-__all__ = ["ChannelOptions", "HttpChannel", "Listener", "called"]
+__all__ = ["HttpChannel", "Listener", "called"]
 
 log = logging.getLogger("mcpcore.client")
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _RETRIES = 3
 """How often a request is sent again because its server asked for time."""
-
-
-class ChannelOptions:
-    """What a client was made with, as far as HTTP is concerned.
-
-    ``auth`` is asked before each request for the header fields that authorize it. ``tool(name)`` gives the tool as it
-    was listed, ``may_repeat_tool(name)`` whether its annotations say that calling it twice does no harm.
-    """
-
-    def __init__(
-        self,
-        url: Url,
-        *,
-        fields: Fields | None = None,
-        auth: Callable[[], Any] | None = None,
-        ssl: tls.SSLContext | None = None,
-        proxy: Proxy | None = None,
-        agent: str = "mcpcore",
-        limits: Limits = Limits(),
-        connect_seconds: float | None = 30.0,
-        close_seconds: float = 2.0,
-        tool: Callable[[str], Tool | None] = lambda name: None,
-        may_repeat_tool: Callable[[str], bool] = lambda name: False,
-    ) -> None:
-        self.url = url
-        self.fields = fields or {}
-        self.auth = auth
-        self.ssl = ssl
-        self.proxy = proxy
-        self.agent = agent
-        self.limits = limits
-        self.connect_seconds = connect_seconds
-        self.close_seconds = close_seconds
-        self.tool = tool
-        self.may_repeat_tool = may_repeat_tool
 
 
 class Listener(Protocol):

@@ -9,7 +9,6 @@ Specification: https://modelcontextprotocol.io/specification/2026-07-28/basic/tr
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 
 from mcpcore.errors import (
@@ -23,9 +22,7 @@ from mcpcore.errors import (
 )
 from mcpcore.http.media import is_json
 from mcpcore.http.param_headers import compile_extractor
-from mcpcore.http.proxies import proxy_from, proxy_in_environment
-from mcpcore.http.requester import checked_fields, error_in, modern_lines, refusal, session_is_gone
-from mcpcore.http.url import parse_url
+from mcpcore.http.requester import error_in, modern_lines, refusal, session_is_gone
 from mcpcore.jsonrpc.codec import Unreadable, decode, encode
 from mcpcore.jsonrpc.message import notification_frame, request_frame
 from mcpcore.spec import codes
@@ -33,7 +30,7 @@ from mcpcore.spec.header_params import header_params
 from mcpcore.spec.meta import PROTOCOL_VERSION
 from mcpcore.spec.revisions import MODERN
 from mcpcore.transports.http_call import Call
-from mcpcore.transports.http_channel import ChannelOptions, HttpChannel, called
+from mcpcore.transports.http_channel import HttpChannel, called
 from mcpcore.transports.http_pool import Unreachable
 from mcpcore.transports.http_session import Sessions
 from mcpcore.transports.http_sse_client import SseChannel
@@ -41,17 +38,16 @@ from mcpcore.transports.http_standing import pause_before
 
 if TYPE_CHECKING:
     import asyncio
-    import ssl as tls
-    from collections.abc import Mapping
 
     from mcpcore.http.messages import ResponseHead
     from mcpcore.http.param_headers import Extractor
     from mcpcore.http.sse import Event
+    from mcpcore.transports.channel_options import ChannelOptions
     from mcpcore.transports.http_connection import Lost
     from mcpcore.transports.runner import Runner
     from mcpcore.types import Tool
 
-__all__ = ["StreamableChannel", "channel_options", "open_http"]
+__all__ = ["StreamableChannel", "open_http"]
 
 _KEPT_LINES = 1024
 """Header lines kept for the next request of the same method and name."""
@@ -59,26 +55,6 @@ _OF_THIS_SESSION = frozenset({"", "notifications/cancelled", "notifications/init
 """Messages without an answer that mean nothing in another session; the first one is an answer."""
 _OLDER = frozenset({400, 404, 405})
 """Statuses with which a server may show that it knows HTTP+SSE alone."""
-
-
-def channel_options(
-    url: str,
-    *,
-    headers: Mapping[str, str] | None,
-    ssl: tls.SSLContext | None,
-    proxy: str | None,
-    **others: Any,
-) -> ChannelOptions:
-    """What the user gave, checked. ``proxy`` is ``"env"``, a URL, or ``None``. Raises ``UsageError``."""
-    try:
-        parsed = parse_url(url)
-    except ValueError as error:
-        raise UsageError(f"this URL cannot be used: {error}") from None
-    try:
-        found = proxy_in_environment(parsed, os.environ) if proxy == "env" else proxy_from(proxy) if proxy else None
-    except ValueError as error:
-        raise UsageError(f"the proxy cannot be used: {error}; proxy=None uses none") from None
-    return ChannelOptions(url=parsed, fields=checked_fields(headers), ssl=ssl, proxy=found, **others)
 
 
 async def open_http(runner: Runner, options: ChannelOptions, transport: str) -> HttpChannel:

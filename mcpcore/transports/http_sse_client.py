@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 from mcpcore.errors import ConnectFailed, McpError
 from mcpcore.http.requester import refusal
 from mcpcore.transports.http_call import Call
-from mcpcore.transports.http_channel import ChannelOptions, HttpChannel, called
+from mcpcore.transports.http_channel import HttpChannel, called
 
 if TYPE_CHECKING:
     from mcpcore.http.messages import ResponseHead
     from mcpcore.http.sse import Event
     from mcpcore.http.url import Url
+    from mcpcore.transports.channel_options import ChannelOptions
     from mcpcore.transports.http_connection import Lost
     from mcpcore.transports.http_pool import HttpPool
     from mcpcore.transports.runner import Runner
