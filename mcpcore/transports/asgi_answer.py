@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from mcpcore.http.event_writer import Field
@@ -29,6 +30,8 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
+_CLIENT_GONE = 499
+"""No status of HTTP: what nginx writes into its log of a client that did not wait. It is for logs only."""
 _BODILESS = frozenset({204, 304})
 _JSON_TYPE = (b"content-type", b"application/json")
 _UNSAFE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
@@ -41,6 +44,7 @@ class AsgiAnswer:
     __slots__ = (
         "_changed",
         "_drained",
+        "_opened",
         "_queue",
         "_site",
         "_start",
@@ -71,6 +75,7 @@ class AsgiAnswer:
         self.interrupted = False
         self._site = site
         self._start: Message | None = None
+        self._opened = False
         self._queue: list[bytes] = []
         self._unsent = 0
         self._changed: asyncio.Future[None] | None = None
@@ -166,6 +171,7 @@ class AsgiAnswer:
             while self._start is None and not self.lost:
                 await self._change()
             if self._start is not None and not self.lost:
+                self._opened = True
                 await send(self._start)
             while not self.lost:
                 queue = self._queue
@@ -182,6 +188,14 @@ class AsgiAnswer:
                 self._taken(len(data))
         except OSError:
             self.lose()
+
+    async def dismiss(self, send: Send) -> None:
+        """Answer a client that is gone and was not answered. It goes nowhere; middlewares take an application that
+        answers nothing for broken."""
+        if not self._opened:
+            with suppress(OSError):
+                await send({"type": "http.response.start", "status": _CLIENT_GONE, "headers": []})
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     def watch(self, receive: Receive) -> None:
         """Hear of it when the client goes away."""

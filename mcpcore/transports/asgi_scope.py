@@ -1,7 +1,9 @@
 """An ASGI ``http`` scope as the head of a request. What a server, a framework and a proxy each do to the path, is here.
 
 ``path`` is where the request goes inside the application: ``root_path``, which mounts and proxies prepend, is taken
-off. Frameworks differ in whether ``path`` still carries it: Starlette's do from 0.33 on; before, a mount cut it off.
+off. Frameworks differ in whether ``path`` still carries it: Starlette's do from 0.33 on; before, a mount cut it off. An
+application that is told of its proxy's prefix (``FastAPI(root_path="/api")``) has that in ``root_path`` and not in
+``path``, if the proxy has cut it off.
 Specification: https://asgi.readthedocs.io/en/latest/specs/www.html#http-connection-scope
 """
 
@@ -18,7 +20,7 @@ __all__ = ["request_head"]
 _NOTHING: frozenset[str] = frozenset()
 _LONGEST_LENGTH = 18
 """Digits of a Content-Length that can be meant."""
-_PATH_LETTERS = "/:@!$&'()*+,;=~"
+_LETTERS = "/:@!$&'()*+,;=~"
 """What stands in a path as it is, besides letters, digits and ``-._``."""
 _NAMES = {
     name.encode(): name
@@ -86,14 +88,15 @@ def _path_inside(scope: Mapping[str, Any]) -> tuple[str, bool]:
     """The path as it was sent, without that of a mount; and whether there is one."""
     path: str = scope["path"]
     root: str = (scope.get("root_path") or "").rstrip("/")
+    outer: str = (scope.get("app_root_path") or "").rstrip("/") if root else ""
     raw: bytes | None = scope.get("raw_path")
-    if raw is None:
-        path, root = quote(path, safe=_PATH_LETTERS), quote(root, safe=_PATH_LETTERS)
-    elif b"%" in raw:
+    if raw is None or b"%" in raw:
         # The letters are compared as they were sent: /%6dcp is another path than /mcp, as on our own sockets.
-        path, root = raw.partition(b"?")[0].decode("latin-1"), quote(root, safe=_PATH_LETTERS)
+        path = quote(path, safe=_LETTERS) if raw is None else raw.partition(b"?")[0].decode("latin-1")
+        root, outer = quote(root, safe=_LETTERS), quote(outer, safe=_LETTERS)
     if not root:
         return path, False
-    if path.startswith(root) and (len(path) == len(root) or path[len(root)] == "/"):
-        path = path[len(root) :]
+    for prefix in (root, root.removeprefix(outer)):
+        if prefix and path.startswith(prefix) and (len(path) == len(prefix) or path[len(prefix)] == "/"):
+            return path[len(prefix) :], True
     return path, True

@@ -81,6 +81,8 @@ class AsgiSite(Site):
                 await answer.deliver(send)
             elif not answer.lost:
                 await self._follow(answer, receive, send)
+            if answer.lost and not answer.delivered:
+                await answer.dismiss(send)
         finally:
             if not answer.delivered:
                 answer.leave()

@@ -33,8 +33,10 @@ def scope_of(
     server: tuple[str, int | None] | None = ("127.0.0.1", 8000),
     raw_path: str | None = "",
     version: str = "1.1",
+    **more: Any,
 ) -> Message:
-    """An ``http`` scope. ``raw_path`` is the path, unless another one is given; ``None`` leaves it out."""
+    """An ``http`` scope. ``raw_path`` is the path, unless another one is given; ``None`` leaves it out. ``more``
+    are further members."""
     path, _, query = path.partition("?")
     fields = list(headers.items()) if isinstance(headers, Mapping) else list(headers)
     if not any(name == "host" for name, _ in fields):
@@ -50,6 +52,7 @@ def scope_of(
         "headers": [(name.lower().encode(), value.encode("latin-1")) for name, value in fields if value is not None],
         "client": ("127.0.0.1", 50000),
         "server": server,
+        **more,
     }
     if raw_path is not None:
         scope["raw_path"] = (raw_path or path).encode()
