@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from mcpcore.errors import UsageError
 
 __all__ = ["COMMANDS", "parse"]
 
-_FLAGS = frozenset({"-h", "--help", "--json", "-v", "--verbose"})
+_FLAGS = frozenset({"-h", "--help", "--json", "-v", "--verbose", "--reload", "--stateless"})
 """Options without a value; every other one takes exactly one."""
 
 COMMANDS = {
@@ -40,7 +40,9 @@ def parse(words: list[str]) -> tuple[argparse.Namespace, list[str]]:
     if target and name == "run":
         raise UsageError(f"run serves one server; remove {' '.join(target)!r}")
     if name in _TARGETED and not target:
-        raise UsageError(f"{name}: which server? Put its command last: mcpcore {name} ... -- python server.py")
+        raise UsageError(
+            f"{name}: which server? Put its URL or its command last: mcpcore {name} ... -- python server.py"
+        )
     return parsed, target
 
 
@@ -94,14 +96,43 @@ def _talking(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-v", "--verbose", action="store_true", help="show the server's stderr, and its debug messages")
     parser.add_argument("--revision", metavar="DATE", help="speak this protocol revision only, such as 2025-11-25")
     parser.add_argument("--timeout", metavar="SECONDS", type=_seconds, help="the longest that one request may take")
-    parser.epilog = "TARGET is the command that starts the server; it inherits the environment."
+    parser.epilog = "TARGET is a URL, or the command that starts the server; it inherits the environment."
 
 
 def _run(parser: argparse.ArgumentParser) -> None:
     parser.description = "Serve a Server object. What its module prints while it is loaded goes to stderr."
     parser.add_argument("server", metavar="SERVER", help=_SERVER)
-    parser.add_argument("--transport", default="stdio", choices=["stdio"], help="how clients reach it")
+    parser.add_argument("--transport", default="stdio", choices=["stdio", "http"], help="how clients reach it")
     parser.add_argument("--revisions", metavar="DATES", help="serve these protocol revisions only, separated by commas")
+    _http(parser.add_argument_group("options of --transport http"))
+
+
+def _http(group: argparse._ArgumentGroup) -> None:
+    """Absent ones are no members of what is parsed: the defaults are those of ``run("http", ...)``."""
+
+    def add(option: str, text: str, **settings: Any) -> None:
+        group.add_argument(option, help=text, default=argparse.SUPPRESS, **settings)
+
+    add("--host", "the address to listen on, 127.0.0.1 unless said otherwise (repeatable)", action="append")
+    add("--port", "8000 unless said otherwise; 0 takes a free one", type=int, metavar="N")
+    add("--path", "of the MCP endpoint, /mcp unless said otherwise")
+    add("--unix", "a Unix socket in place of host and port", metavar="PATH")
+    add("--tls-cert", "serve https with this certificate (PEM)", metavar="FILE")
+    add("--tls-key", "its key (PEM)", metavar="FILE")
+    add("--workers", "processes that share the port", type=int, metavar="N")
+    add("--reload", "for development: load the program again when its files change", action="store_true")
+    add("--cors", 'let web pages of this origin use the server; "*" is every page (repeatable)', **_ORIGINS)
+    add(
+        "--allowed-host",
+        "answer to this Host besides those that are safe (repeatable)",
+        action="append",
+        metavar="HOST",
+    )
+    add("--allowed-origin", "accept this Origin besides those that are safe (repeatable)", **_ORIGINS)
+    add("--stateless", "no sessions for legacy clients", action="store_true")
+
+
+_ORIGINS: dict[str, Any] = {"action": "append", "metavar": "ORIGIN"}
 
 
 def _list(parser: argparse.ArgumentParser) -> None:

@@ -49,7 +49,7 @@ class _Ran(BaseException):
 def _running_caught() -> Iterator[None]:
     from mcpcore import Server
 
-    def run(server: Server, transport: str = "stdio") -> NoReturn:
+    def run(server: Server, transport: str = "stdio", **options: Any) -> NoReturn:
         raise _Ran(server)
 
     original = Server.run

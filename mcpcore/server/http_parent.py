@@ -37,13 +37,15 @@ _log = logging.getLogger("mcpcore.server")
 class Child:
     """A process that was forked, and has not been seen to end."""
 
-    __slots__ = ("_partial", "name", "pid", "pipe", "silent", "started")
+    __slots__ = ("_partial", "name", "pid", "pipe", "silent", "started", "started_at")
 
-    def __init__(self, name: str, pid: int, pipe: int) -> None:
+    def __init__(self, name: str, pid: int, pipe: int, started_at: float) -> None:
         self.name = name
         self.pid = pid
         self.pipe = pipe
         self.started = time.monotonic()
+        self.started_at = started_at
+        """In seconds since the epoch, and not after anything that it did."""
         self.silent = False
         """It has closed its end of the pipe, most likely by ending."""
         self._partial = b""
@@ -74,7 +76,7 @@ class Parent:
         self.stopping = False
         self.code = 0
         """The exit status."""
-        self._patience = patience
+        self.patience = patience
         self._deadline = 0.0
         self._wakeup = self._life = (-1, -1)
 
@@ -113,7 +115,7 @@ class Parent:
         if self.stopping:
             return
         self.stopping = True
-        self._deadline = time.monotonic() + self._patience
+        self._deadline = time.monotonic() + self.patience
         self.release()
         for child in self.children.values():
             self.tell(child, signal.SIGTERM)
@@ -128,7 +130,7 @@ class Parent:
             for child in self.children.values():
                 _log.warning("%s (pid %d) did not end in time and was killed", child.name, child.pid)
                 self.tell(child, signal.SIGKILL)
-            self._deadline = now + self._patience
+            self._deadline = now + self.patience
         return self._deadline - now
 
     def _wait(self, seconds: float) -> None:
@@ -195,6 +197,7 @@ class Parent:
         for stream in (sys.stdout, sys.stderr):
             if stream is not None:
                 stream.flush()  # or the child would write it once more
+        started_at = time.time()
         read, write = os.pipe()
         os.set_blocking(read, False)
         # No signal between the fork and the child's own handlers: it would be taken for one to this process.
@@ -209,7 +212,7 @@ class Parent:
         finally:
             os.close(write)
             signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
-        child = self.children[pid] = Child(name, pid, read)
+        child = self.children[pid] = Child(name, pid, read, started_at)
         return child
 
     def _be_child(self, read: int, write: int, serve: Callable[[Say], object], blocked: Any) -> NoReturn:

@@ -1,6 +1,7 @@
-"""Several processes that serve on one port: forked from one server object, so they share its secrets and nothing else.
+"""Several processes that serve on one port, forked from one server object: they have its secrets in common, and which
+single-use states are spent.
 
-A requestState or cursor of one is opened by any other. A session, a stream and who listens for a change are known to
+So a requestState or cursor of one is opened by any other. A session, a stream and who listens for a change are known to
 one process alone, which is why legacy clients have no session here.
 """
 
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from mcpcore.server.http_parent import Child, Parent, Say
 from mcpcore.server.http_process import announcement, serve_process
+from mcpcore.server.shared_spent import SharedSpent
 from mcpcore.transports.descendants import end_descendants
 from mcpcore.transports.http_site import Site
 from mcpcore.transports.http_sockets import bind_copies, bound_port
@@ -66,6 +68,7 @@ class Workers(Parent):
     def __init__(self, server: Server, options: RunOptions) -> None:
         limits = server.limits
         super().__init__(limits.http_drain_seconds + limits.drain_seconds + 3.0)
+        server.spent = SharedSpent(limits.spent_states)
         self._server = server
         self._options = options
         self._longest_pause = limits.worker_pause_seconds
