@@ -136,6 +136,15 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     max_resumes: int = 10
     """Attempts to resume one event stream, one after the other, without an event between them."""
 
+    # -- WebSocket; a message is held to max_message_bytes, in fragments and inflated too ---------------------------
+
+    ping_seconds: float = 20.0
+    """Silence of the peer before it is pinged: proxies cut idle connections after 30 to 60 seconds."""
+    pong_seconds: float = 20.0
+    """From a ping to the next byte of the peer; who says nothing for so long is dead."""
+    close_seconds: float = 2.0
+    """From our close frame to the peer's, and to the end of the connection; then it is cut."""
+
     def __post_init__(self) -> None:
         for name in self.__struct_fields__:
             least = 1 if name in _AT_LEAST_ONE else 0
