@@ -178,5 +178,5 @@ def _list(options: argparse.Namespace) -> int:
         print(f"{workload.group:12}{workload.key:16}{workload.title}")
     print(f"\nenvironments: {cache_directory()}")
     for each in _measured(GROUPS, [sys.executable], build=False):
-        print(f"{each.label}: {each.broken or 'ready'}")
+        print(f"{each.label} ({', '.join(each.groups)}): {each.broken or 'ready'}")
     return 0
