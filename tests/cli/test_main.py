@@ -59,7 +59,7 @@ USAGE = {
     "a timeout that is none": (["list", "--timeout", "0", "x"], "invalid _seconds value"),
     "a missing tool": (["call"], "the following arguments are required: TOOL"),
     "run with a target": (["run", "x.py", "y"], "run serves one server"),
-    "an address of a transport that is not there": (["list", "http://localhost/mcp"], "not available yet"),
+    "an address of a transport that is not there": (["list", "ws://localhost/mcp"], "not available yet"),
     "an unknown revision": (["list", "--revision", "2020-01-01", "x"], "2020-01-01"),
     "an argument without a value": (["prompt", "x", "--arg", "y", "true"], "NAME=VALUE"),
 }
