@@ -46,6 +46,18 @@ def test_every_mark_names_a_statement_of_the_specification() -> None:
     assert spec_coverage.unknown(spec_coverage.marks(spec_coverage.TESTS), known) == []
 
 
+def test_every_http_statement_is_marked_or_says_why_not_and_no_reason_is_stale() -> None:
+    if not spec_coverage.NORMATIVE.is_file():
+        pytest.skip("the list of normative statements is not beside the repository")
+    known = spec_coverage.statements(spec_coverage.NORMATIVE)
+    covered = {known[mark.id].requirement for mark in spec_coverage.marks(spec_coverage.TESTS) if mark.id in known}
+    why = spec_coverage.reasons(spec_coverage.TESTS / spec_coverage.UNPROVEN)
+    missing = spec_coverage.missing([one for one in known.values() if one.counts], covered)
+    silent = [one.id for one in missing if one.transport in ("http", "sse") and why.of(one) is None]
+    assert silent == []
+    assert why.stale(missing) == []
+
+
 def test_every_mark_is_a_literal() -> None:
     spec_coverage.marks(spec_coverage.TESTS)
 
@@ -82,6 +94,36 @@ def test_uncovered_lists_only_observable_statements_of_plain_clients_and_servers
 ) -> None:
     assert run(tmp_path, normative, "x = pytest.mark.spec('r1/tools/M01')", "--uncovered") == 0
     assert capsys.readouterr().out == "r2/tools/S01  SHOULD, server: lists are short\n"
+
+
+WHY = """
+[areas]
+tools = "lists are nobody's business"
+[statements]
+"r1/tools/*" = "names come later"
+"""
+
+
+def test_what_is_missing_says_why_where_a_reason_is_given(
+    tmp_path: Path, normative: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "tests" / "spec").mkdir(parents=True)
+    (tmp_path / "tests" / "spec" / "unproven.toml").write_text(WHY, encoding="utf-8")
+    options = ["--normative", str(normative), "--tests", str(tmp_path / "tests")]
+    assert spec_coverage.main([*options, "--uncovered"]) == 0
+    first, second, third = capsys.readouterr().out.splitlines()
+    assert first == "r1/tools/M01  MUST, server: names are strings (names come later)"
+    assert second.startswith("r2/tools/M01") and second.endswith("(names come later)"), "the same requirement"
+    assert third.endswith("(lists are nobody's business)")
+    assert spec_coverage.main(options) == 0
+    assert "of the missing, 3 say why:" in capsys.readouterr().out
+
+
+def test_a_reason_that_nothing_needs_is_stale() -> None:
+    why = spec_coverage.Reasons({"tools": "a", "roots": "b"}, {"r1/tools/*": "c", "r3/*": "d"})
+    statement = spec_coverage.Statement("r2/t/M1", "r2", "server", "MUST", "tools", "any", "s", "r1/tools/M1", True)
+    assert why.stale([statement]) == ["roots", "r3/*"]
+    assert (why.of(statement), why.stale([])) == ("c", ["tools", "roots", "r1/tools/*", "r3/*"])
 
 
 def test_options_narrow_the_list(tmp_path: Path, normative: Path, capsys: pytest.CaptureFixture[str]) -> None:
