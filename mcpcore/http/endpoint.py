@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Endpoint", "Held", "Servant"]
 
+_SPARE = 64
+"""Servants kept for the next request of a revision: making one costs as much as serving a small request."""
 _ASSUMED = "2025-03-26"
 """The revision of a request without a session and without a version header (2025-11-25, basic/transports)."""
 
@@ -94,6 +96,8 @@ class Endpoint:
         self._open_legacy = open_legacy
         self._param_check = param_check
         self._sessionless = sessionless
+        self._spare: dict[str, list[Servant]] = {}
+        """Servants without a session that have nothing to do: they remember nothing of whom they served."""
         self._answers = answers
         self._sse_messages = sse_messages
         self._supported = [revision.name for revision in revisions]
@@ -276,10 +280,18 @@ class Endpoint:
         if revision is None:
             self._unsupported(sink, version or _ASSUMED, message)
             return None
+        spare = self._spare.setdefault(revision.name, [])
+        servant = spare.pop() if spare else self._open_sessionless(revision)
+        held = self._serve(servant, message, self._reply(head, sink, principal), None)
+        if held is None and not servant.peer.incoming and len(spare) < _SPARE:
+            spare.append(servant)
+        return held
+
+    def _open_sessionless(self, revision: Revision) -> Servant:
         servant = self._open_legacy(sessionless=self._sessionless)
         servant.door.policy.assume(revision)
         servant.peer.revision = revision
-        return self._serve(servant, message, self._reply(head, sink, principal), None)
+        return servant
 
     def _new_session(self, sink: Sink, principal: str) -> Session | None:
         try:
