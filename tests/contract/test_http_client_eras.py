@@ -117,6 +117,20 @@ def test_a_modern_error_to_a_call_does_not_change_the_era(code: int) -> None:
     run(main())
 
 
+@pytest.mark.parametrize("case", UNRECOGNISED)
+def test_a_client_of_the_modern_era_alone_tells_its_user_that_the_server_is_of_the_other(case: str) -> None:
+    async def main() -> None:
+        def refuse(asked: Asked, wire: Wire) -> None:
+            wire.answer(*UNRECOGNISED[case], "application/json")
+
+        async with JudgedToy("2025-11-25", handlers={"server/discover": refuse}) as toy:
+            with pytest.raises(ConnectFailed, match=MODERN):
+                await Client(toy.url, revisions=MODERN).connect()
+            assert toy.methods() == ["server/discover"]
+
+    run(main())
+
+
 # -- HTTP+SSE ----------------------------------------------------------------------------------------------------------
 
 

@@ -114,7 +114,6 @@ class Rerouted:
 
 @pytest.mark.spec(
     "2024-11-05/transports/M08",
-    "2025-03-26/transports/S16",
     "2025-06-18/transports/S18",
     "2026-07-28/streamable-http/S17",
 )
