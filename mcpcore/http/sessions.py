@@ -10,7 +10,7 @@ Specification: ``2025-11-25/basic/transports``, "Session Management".
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from mcpcore.core.limits import Limits
@@ -84,6 +84,9 @@ class SessionTable:
 
     def __len__(self) -> int:
         return len(self._sessions)
+
+    def __iter__(self) -> Iterator[Session]:
+        return iter(tuple(self._sessions.values()))
 
     def open(self, principal: str, now: float) -> Session:
         """A new session of that principal. Where there is no room, the one that is idle for longest ends.

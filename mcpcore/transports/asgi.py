@@ -82,7 +82,7 @@ class AsgiApp:
             self._mounts_known = match_bare_mounts(AsgiApp)
         with self._lock:
             for other in [other for other in self._sites if other.is_closed()]:
-                del self._sites[other]
+                self._sites.pop(other).abandon()
             site = self._sites.get(loop)
             if site is None:
                 site = self._sites[loop] = AsgiSite(self._host, self._options)

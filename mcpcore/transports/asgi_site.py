@@ -10,6 +10,7 @@ import asyncio
 import ipaddress
 import time
 from collections.abc import Mapping
+from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
 from mcpcore.errors import Unauthorized
@@ -67,6 +68,8 @@ class AsgiSite(Site):
         self._servants: list[HttpServing] = []
         self._ending: asyncio.Task[None] | None = None
         self._stop_event = asgi_stop.parent_event()
+        self._context = Context()
+        """For what outlives the request that it began with, whose context variables are nobody else's."""
 
     # -- a request -----------------------------------------------------------------------------------------------------
 
@@ -86,6 +89,7 @@ class AsgiSite(Site):
         finally:
             if not answer.delivered:
                 answer.leave()
+            self._lasting.discard(answer)
             if answer.servant is not None:
                 self._take_back(answer.servant)
 
@@ -193,7 +197,6 @@ class AsgiSite(Site):
         finally:
             watch.cancel()
             answer.leave()
-            self._lasting.discard(answer)
 
     def _watch(self, answer: AsgiAnswer, receive: Receive) -> None:
         self.lasts(answer)
@@ -228,6 +231,11 @@ class AsgiSite(Site):
         else:
             self._servants.append(servant)
 
+    def abandon(self) -> None:
+        """The loop was closed, and nobody said so before: who was served in it hears of no change any more."""
+        for servant in (*self._servants, *(session.runner for session in self.endpoint.sessions)):
+            self.host.release(servant)
+
     # -- the lifespan --------------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
@@ -245,7 +253,7 @@ class AsgiSite(Site):
     async def _start_late(self) -> Refusal | None:
         """No lifespan scope came: under a mount, or with a server that has none."""
         try:
-            await self.start()
+            await self.loop.create_task(self.start(), context=self._context.copy())
         except Exception:
             log.exception("the lifespan of the server could not start")
             text = "the server could not start; its log has the details"
@@ -256,7 +264,7 @@ class AsgiSite(Site):
 
     def _begin_ticking(self) -> None:
         self._tick()
-        self._ticker = self.loop.call_later(self._pause, self._on_time)
+        self._ticker = self.loop.call_later(self._pause, self._on_time, context=self._context)
 
     def _on_time(self) -> None:
         if not self._lasting and not self._reading and self.endpoint.idle:
@@ -266,7 +274,7 @@ class AsgiSite(Site):
             self._tick()
         except Exception:
             log.exception("what is due about once a second failed")
-        self._ticker = self.loop.call_later(self._pause, self._on_time)
+        self._ticker = self.loop.call_later(self._pause, self._on_time, context=self._context)
 
     @property
     def _pause(self) -> float:
@@ -287,7 +295,7 @@ class AsgiSite(Site):
     def begin_end(self) -> None:
         """Take nothing new, let what runs finish for a while, and end what is left. Once."""
         if self._ending is None:
-            self._ending = self.loop.create_task(self._end(), name="mcpcore-end")
+            self._ending = self.loop.create_task(self._end(), name="mcpcore-end", context=self._context)
 
     async def end(self) -> None:
         """The same, and wait for it."""

@@ -8,7 +8,8 @@ so for ``graceful_timeout`` seconds; a stream that nobody ends holds the process
 - The event by which hypercorn stops its worker processes, which get no signal.
 
 A server that is stopped by a call (uvicorn's ``Server.should_exit``, hypercorn's ``shutdown_trigger``) tells nobody: it
-ends after its own time-out (``timeout_graceful_shutdown``, ``graceful_timeout``), which cancels the answers.
+ends after its own time-out (``timeout_graceful_shutdown``, ``graceful_timeout``), which cancels the answers. uvicorn
+needs that one as well for a client that takes nothing of what was written to it: it waits for its connections to close.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from contextvars import Context
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -50,7 +52,7 @@ class _Handler:
         if self._telling:
             for one in tuple(_listening):
                 with suppress(RuntimeError):  # its loop was closed meanwhile
-                    one.loop.call_soon_threadsafe(one.begin_end)
+                    one.loop.call_soon_threadsafe(one.begin_end, context=Context())
         self._server(number, frame)
 
     def remove(self) -> None:

@@ -10,6 +10,7 @@ import threading
 import types
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from mcpcore.transports import asgi_stop
 from tests.transports.asgi_driver import Lifespan, Stage, running
 from tests.transports.asgi_server import (
     ADD,
+    ECHO,
     LISTEN,
     WAIT,
     Steps,
@@ -26,6 +28,7 @@ from tests.transports.asgi_server import (
     perform,
     refused,
     settled,
+    site_of,
     with_lifespan,
 )
 
@@ -63,6 +66,40 @@ def test_without_a_lifespan_scope_the_first_request_starts_it_and_the_loop_ends_
         perform(app, story)
     assert steps == ["started", "ended"] * 10
     assert len(app._sites) == 1, "loops that were closed are forgotten when the next one comes"
+
+
+def test_loops_that_were_closed_leave_nothing_behind() -> None:
+    """As with an adapter that runs each request in a loop of its own."""
+    server = make_server()
+    app = server.asgi()
+
+    async def story(stage: Stage) -> None:
+        await asyncio.gather(*[stage.modern("tools/call", ECHO) for _ in range(5)])
+        await stage.open_session()
+
+    for _ in range(20):
+        perform(app, story)
+    assert len(server._runners) <= 6, "those of the last loop"
+
+
+def test_what_goes_on_after_a_request_has_none_of_its_context_variables() -> None:
+    whose: ContextVar[str] = ContextVar("whose", default="nobody's")
+    seen: list[str] = []
+
+    @asynccontextmanager
+    async def lifespan(server: Any) -> AsyncIterator[None]:
+        seen.append(whose.get())
+        yield
+
+    app = make_server(lifespan=lifespan).asgi()
+
+    async def story(stage: Stage) -> None:
+        whose.set("a request's")
+        await stage.modern("tools/call", ADD)
+        assert site_of(app)._ticker._context.get(whose) is None
+
+    perform(app, story)
+    assert seen == ["nobody's"]
 
 
 def test_a_refused_request_starts_nothing() -> None:

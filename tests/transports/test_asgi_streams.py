@@ -252,6 +252,16 @@ def test_time_passes_while_there_is_something_to_look_after_and_stops_then() -> 
     perform(make_server(limits=Limits(session_seconds=0.04)).asgi(), story)
 
 
+def test_a_stream_that_was_complete_at_once_is_not_looked_after() -> None:
+    async def story(stage: Stage) -> None:
+        request = stage.begin_modern("tools/call", ADD)
+        assert (await request.event())["result"]["structuredContent"] == {"result": 3}
+        await request.over()
+        assert not site_of(stage.app)._lasting
+
+    perform(make_server().asgi(answers="sse"), story)
+
+
 def test_what_comes_after_a_long_silence_is_not_taken_for_old(monkeypatch: pytest.MonkeyPatch) -> None:
     offset = 0.0
     clock = types.SimpleNamespace(monotonic=lambda: time.monotonic() + offset)
