@@ -210,10 +210,10 @@ class Endpoint:
             text = "a client sends no responses in 2026-07-28: answers travel in params.inputResponses"
             self._refuse(sink, 400, text, MODERN.name)
             return None
-        reply = self._reply(head, sink, principal, modern=True)
+        listens = method == "subscriptions/listen"
+        reply = self._reply(head, sink, principal, modern=True, listens=listens)
         if "id" in message and type(method) is str:
-            if method == "subscriptions/listen" and self._streams_full:
-                self._overloaded(sink, message)
+            if listens and self._cannot_listen(head, sink, message):
                 return None
             fault = self._mismatch(head, method, message.get("params"))
             if fault is not None:
@@ -227,6 +227,17 @@ class Endpoint:
                 reply.answer(frame, codes.HEADER_MISMATCH)
                 return None
         return self._serve(modern(), message, reply, None)
+
+    def _cannot_listen(self, head: RequestHead, sink: Sink, message: dict[str, Any]) -> bool:
+        """Whether it was answered that no stream of changes can be opened."""
+        if not accepts(head.headers.get("accept"))[1]:
+            text = "subscriptions/listen is answered with text/event-stream, which the Accept header leaves out"
+            sink.whole(406, JSON_FIELDS, error_frame(_id_of(message), codes.INVALID_REQUEST, text))
+            return True
+        if self._streams_full:
+            self._overloaded(sink, message)
+            return True
+        return False
 
     def _mismatch(self, head: RequestHead, method: str, params: Any) -> str | None:
         if type(params) is not dict:
@@ -372,10 +383,17 @@ class Endpoint:
         return _Cancelling(reply, servant) if reply.modern else reply
 
     def _reply(
-        self, head: RequestHead, sink: Sink, principal: str, *, modern: bool = False, session: Session | None = None
+        self,
+        head: RequestHead,
+        sink: Sink,
+        principal: str,
+        *,
+        modern: bool = False,
+        listens: bool = False,
+        session: Session | None = None,
     ) -> Reply:
         json, sse = accepts(head.headers.get("accept"))
-        if json and sse and self._answers != "auto":
+        if json and sse and self._answers != "auto" and not listens:
             json, sse = self._answers == "json", self._answers == "sse"
         return Reply(self, sink, principal, head.headers, modern, json, sse, session)
 

@@ -148,7 +148,10 @@ class Reply:
 
     def ask(self, frame: bytes) -> None:
         if not self._sse:
-            text = "the client accepts no text/event-stream for this request, so it cannot be asked"
+            text = (
+                "this request is answered by JSON alone, so its client cannot be asked: text/event-stream is missing in"
+                ' its Accept header, or the server has answers="json"'
+            )
             raise RpcError(codes.INVALID_REQUEST, text)
         if self.done or not self._reachable:
             raise RpcError(codes.INVALID_REQUEST, "the client went away before it was asked")
@@ -224,7 +227,11 @@ class Reply:
     def tick(self) -> None:
         if self.events is not None:
             self.events.tick()
-        elif not self.streaming and self._reachable and self._place.clock.now - self.begun >= self._place.limits.json_seconds:
+        elif (
+            not self.streaming
+            and self._reachable
+            and self._place.clock.now - self.begun >= self._place.limits.json_seconds
+        ):
             self._stream()
 
     @property

@@ -271,6 +271,27 @@ def test_a_listen_stream_has_changes_and_nothing_of_any_other_request() -> None:
     run(main())
 
 
+def test_a_client_that_takes_no_event_stream_is_told_so_when_it_wants_to_listen() -> None:
+    async def main() -> None:
+        async with serving(stage().server) as served, served.talk() as talk:
+            message = talk.message("subscriptions/listen", {"notifications": {"toolsListChanged": True}})
+            answer = await (await talk.post(message, accept="application/json")).answer()
+            assert (answer.status, answer.json["id"]) == (406, message["id"])
+            assert "text/event-stream" in answer.error["message"]
+
+    run(main())
+
+
+@pytest.mark.parametrize("answers", ["auto", "json", "sse"])
+def test_listening_is_answered_by_a_stream_whatever_is_preferred(answers: str) -> None:
+    async def main() -> None:
+        async with serving(stage().server, answers=answers) as served, served.talk() as talk:
+            listen = await talk.call("subscriptions/listen", {"notifications": {"toolsListChanged": True}})
+            assert (await listen.message())["method"] == "notifications/subscriptions/acknowledged"
+
+    run(main())
+
+
 # -- batches of 2025-03-26 ---------------------------------------------------------------------------------------------
 
 

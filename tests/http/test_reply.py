@@ -251,7 +251,7 @@ def test_who_accepts_no_stream_cannot_be_asked() -> None:
     session = one.initialize()
     one.legacy(session, LATER, accept="application/json")
     exchange = one.service.open[1]
-    with pytest.raises(RpcError, match="accepts no text/event-stream"):
+    with pytest.raises(RpcError, match="text/event-stream is missing"):
         exchange.peer.request("roots/list", None, exchange)
     assert exchange.peer.outgoing == {}
 
