@@ -7,6 +7,7 @@ while it does it reads on, within bounds, because the end of the input is how a 
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,7 @@ _LINGER_SECONDS = 2.0
 """A client that was refused may still be sending; after so long it has either noticed or never will."""
 _BODY_STEP = 16 * 1024
 """A body gets on by so many bytes in the time that it has, or comes to its end: a byte now and then is no progress."""
+_AF_UNIX = getattr(socket, "AF_UNIX", None)
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -79,6 +81,10 @@ class ServerConnection(asyncio.Protocol):
     def connection_made(self, transport: Any) -> None:
         self._transport = transport
         transport.set_write_buffer_limits(high=self._limits.stream_bytes // 2)
+        sock = transport.get_extra_info("socket")
+        if sock is not None and sock.family != _AF_UNIX:
+            # asyncio does so only where the listening socket was made for TCP by name, and an inherited one may not be
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if not self._server.admit(self):
             self._refuse_all(503, "the server has as many connections as it takes; retry later", codes.OVERLOADED)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import socket
 import ssl
 import subprocess
 from contextlib import asynccontextmanager
@@ -94,6 +95,27 @@ def test_on_several_addresses_the_port_is_the_same() -> None:
                 async with Raw(*await asyncio.open_connection(host, served.http.port)) as raw:
                     raw.send(echo(served, host, host=host))
                     assert text_of(await raw.answer()) == host
+
+    run(main())
+
+
+def test_a_small_answer_is_sent_at_once_wherever_the_socket_comes_from() -> None:
+    """Without TCP_NODELAY the second answer on a connection waits for the client's delayed acknowledgement, 40 ms."""
+
+    async def main() -> None:
+        inherited = socket.socket(socket.AF_INET, socket.SOCK_STREAM)  # as a parent process hands it on
+        inherited.bind(("127.0.0.1", 0))
+        for sockets in (None, [inherited]):
+            http = HttpServer(Stage().server, HttpOptions(port=0))
+            await http.start(sockets)
+            raw = Raw(*await asyncio.open_connection("127.0.0.1", http.port))
+            raw.send(request("GET", "/healthz") * 2)
+            assert [(await raw.answer()).status for _ in range(2)] == [200, 200]
+            (connection,) = http.connections
+            accepted = connection._transport.get_extra_info("socket")
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+            await raw.close()
+            await http.stop()
 
     run(main())
 
