@@ -3,52 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from typing import Any
 
 import pytest
 
 from mcpcore import Context
 from mcpcore.spec import codes
+from tests.transports.http_cut import Reader
 from tests.transports.http_stage import Stage, run
 from tests.transports.http_wire import Served, Talk, serving
 
 COUNT = 4
-
-
-class Reader:
-    """A client's view of one stream over any number of connections: whole events only, the last id is remembered."""
-
-    def __init__(self) -> None:
-        self.last_id: str | None = None
-        self.messages: list[Any] = []
-        self.ended = False
-
-    def take(self, data: bytes) -> None:
-        """The decoded body of one connection, however it was cut."""
-        *blocks, _ = data.split(b"\n\n")
-        for block in blocks:
-            fields = dict(line.split(b": ", 1) for line in block.split(b"\n") if line[:1] != b":")
-            if b"id" in fields:
-                self.last_id = fields[b"id"].decode()
-            if fields.get(b"data"):
-                self.messages.append(json.loads(fields[b"data"]))
-
-
-def unchunked(data: bytes) -> tuple[bytes, bool]:
-    """As much of a chunked body as came, and whether its end did."""
-    body = b""
-    while True:
-        size, found, rest = data.partition(b"\r\n")
-        if not found:
-            return body, False
-        length = int(size, 16)
-        if not length:
-            return body, rest == b"\r\n"
-        body += rest[:length]
-        if len(rest) < length + 2:
-            return body, False
-        data = rest[length + 2 :]
 
 
 async def read(talk: Talk, data: bytes, cut: int, reader: Reader) -> int:
@@ -66,9 +30,7 @@ async def read(talk: Talk, data: bytes, cut: int, reader: Reader) -> int:
             if received.endswith(b"\r\n0\r\n\r\n"):
                 break
     raw.reset()
-    _, _, body = received.partition(b"\r\n\r\n")
-    events, reader.ended = unchunked(body)
-    reader.take(events)
+    reader.take(received)
     return len(received)
 
 
