@@ -278,7 +278,13 @@ def program_files(known: Iterable[str] = ()) -> list[str]:
     return found
 
 
-_INSTALLED = tuple({os.path.realpath(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib")})
+_INSTALLED = tuple(
+    {
+        *(os.path.realpath(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib")),
+        os.path.realpath(Path(__file__).parents[1]),
+    }
+)
+"""What nobody edits while a server runs, beside installed packages: Python, and mcpcore."""
 
 
 def _is_own(path: str) -> bool:
@@ -295,8 +301,7 @@ def _files_in(error: BaseException) -> list[str]:
     while trace is not None:
         files.append(trace.tb_frame.f_code.co_filename)
         trace = trace.tb_next
-    ours = str(Path(__file__).parents[1]) + os.sep
-    return [os.path.abspath(path) for path in files if _is_own(path) and not os.path.abspath(path).startswith(ours)]
+    return [os.path.abspath(path) for path in files if _is_own(path)]
 
 
 def _tell(text: str) -> None:
