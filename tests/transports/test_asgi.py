@@ -48,6 +48,7 @@ from tests.transports.asgi_server import (
         ("/mcp", "/tools"),
         ("/a/b/mcp", "/a/b"),
         ("/api/v1/mcp", "/api/v1/"),
+        ("/mcp", "/m"),  # that only looks like a part of it
     ],
 )
 def test_it_answers_at_its_path_and_at_the_root_of_a_mount(path: str, root: str | None) -> None:
@@ -281,6 +282,19 @@ def test_a_hook_that_fails_is_an_internal_error_and_its_reason_stays_here(caplog
     assert "secret" in caplog.text
 
 
+def test_a_field_of_an_answer_cannot_bring_another_one_with_it() -> None:
+    def stranger(head: Any) -> str:
+        raise Unauthorized("no", www_authenticate="Bearer\r\nset-cookie: a=b")
+
+    async def story(stage: Stage) -> None:
+        request = stage.begin("POST", "/mcp", {"content-type": "application/json"})
+        with pytest.raises(ValueError, match="www-authenticate holds a control character"):
+            await request.over()
+        assert request.status is None
+
+    perform(make_server().asgi(authorize=stranger), story)
+
+
 def test_a_page_of_another_origin_is_let_in_by_one_argument() -> None:
     async def story(stage: Stage) -> None:
         origin = {"origin": "https://app.example"}
@@ -350,6 +364,18 @@ def test_a_client_that_leaves_inside_its_body_gets_nothing() -> None:
         request.disconnect()
         await request.over()
         assert (request.status, request.body) == (499, b"")
+
+    perform(make_server().asgi(), story)
+
+
+def test_a_server_may_cancel_a_request_whose_body_is_not_complete() -> None:
+    async def story(stage: Stage) -> None:
+        request = stage.begin("POST", "/mcp", {"content-type": "application/json"}, None)
+        await settled()
+        request.task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await request.over()
+        assert request.status is None
 
     perform(make_server().asgi(), story)
 

@@ -199,6 +199,21 @@ def test_the_end_of_the_lifespan_ends_what_is_open() -> None:
     asyncio.run(main())
 
 
+def test_a_reader_that_takes_nothing_does_not_hold_up_the_end() -> None:
+    async def main() -> None:
+        app = make_server(limits=Limits(http_drain_seconds=0.02)).asgi()
+        scope = Lifespan(app)
+        await scope.start()
+        listener = Stage(app).begin_modern("subscriptions/listen", LISTEN)
+        await listener.event()
+        listener.stall()
+        assert (await scope.stop())["type"] == "lifespan.shutdown.complete"
+        await listener.over()
+        assert not listener.ended
+
+    asyncio.run(main())
+
+
 def test_several_lifespan_scopes_in_one_loop_are_as_good_as_one() -> None:
     async def main() -> None:
         steps: list[str] = []
@@ -312,12 +327,13 @@ def test_where_no_server_handles_the_stop_signal_nothing_is_changed() -> None:
 
     async def story(stage: Stage) -> None:
         during = signal.getsignal(signal.SIGINT)
+        assert during is not signal.SIG_DFL
         assert (await stage.modern("tools/call", ADD)).text == "3"
         assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
         assert signal.getsignal(signal.SIGINT) is during
 
     try:
-        perform(make_server().asgi(), story, lifespan=True)
+        perform(make_server().asgi(), story)
     finally:
         signal.signal(signal.SIGTERM, before)
     assert signal.getsignal(signal.SIGINT) is interrupt

@@ -124,6 +124,32 @@ def test_a_receive_that_fails_counts_as_a_disconnect() -> None:
     asyncio.run(main())
 
 
+def test_a_receive_that_always_has_something_to_say_stops_nothing() -> None:
+    async def main() -> None:
+        steps = Steps()
+        app = make_server(steps).asgi()
+
+        async def wrapped(scope: Any, receive: Any, send: Any) -> None:
+            calls = 0
+
+            async def talkative() -> Any:
+                nonlocal calls
+                calls += 1
+                if calls == 1:
+                    return await receive()
+                if calls == 100:
+                    steps.gate.set()
+                assert calls < 10_000
+                return {"type": "http.request", "body": b"", "more_body": False}
+
+            await app(scope, talkative, send)
+
+        async with running(wrapped) as stage:
+            assert (await stage.modern("tools/call", {"name": "wait"})).text == "done"
+
+    asyncio.run(main())
+
+
 # -- a client that does not keep up ------------------------------------------------------------------------------------
 
 
