@@ -91,7 +91,7 @@ PEERS: Final = {
         Peer("server-everything", "npm", ("@modelcontextprotocol/server-everything@2026.8.31",)),
         # mcpcore inside an ASGI server: what it needs itself stands behind the server and the framework.
         Peer("asgi", "pip", (*ASGI_SERVERS, "starlette==1.10.0", "fastapi==0.165.0", *our_needs())),
-        # The last Starlette whose mounts cut the path, and the FastAPI that goes with it.
+        # A Starlette whose mounts cut the path, as they did before 0.33, and a FastAPI that goes with it.
         Peer("asgi-2023", "pip", ("uvicorn==0.54.0", "starlette==0.27.0", "fastapi==0.100.1", *our_needs())),
         # Exactly this one: between two alphas the checks behind the names of a requirement set change.
         Peer("conformance", "npm", ("@modelcontextprotocol/conformance@0.2.0-alpha.12",)),

@@ -69,9 +69,17 @@ def ended_well(served: Served) -> None:
         assert word not in served.stderr, served.stderr
 
 
-@pytest.fixture(scope="module", params=SERVERS)
-def alone(request: pytest.FixtureRequest) -> Iterator[Served]:
-    with run(request.param) as served:
+@pytest.fixture(
+    scope="module",
+    params=[
+        *((server, "alone") for server in SERVERS),
+        *((server, "behind_middlewares") for server in ("uvicorn-fast", "hypercorn", "granian")),
+    ],
+    ids="-".join,
+)
+def telling(request: pytest.FixtureRequest) -> Iterator[Served]:
+    server, app = request.param
+    with run(server, app) as served:
         yield served
     ended_well(served)
 
@@ -102,8 +110,8 @@ def answers_in_both_eras(url: str, name: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/mcp", "/mcp/"])
-def test_it_answers_at_its_path(alone: Served, path: str) -> None:
-    answers_in_both_eras(alone.url(path), "telling")
+def test_it_answers_at_its_path(telling: Served, path: str) -> None:
+    answers_in_both_eras(telling.url(path), "telling")
 
 
 @pytest.mark.parametrize(("environment", "app"), FRAMEWORKS)
@@ -141,16 +149,16 @@ def test_a_lifespan_is_started_and_ended_once_by_every_server() -> None:
 
 
 @pytest.mark.parametrize("say", [False, True])
-def test_a_client_that_goes_away_cancels_a_modern_request(alone: Served, say: bool) -> None:
-    modern, name = Modern(alone.url("/mcp")), uuid.uuid4().hex
+def test_a_client_that_goes_away_cancels_a_modern_request(telling: Served, say: bool) -> None:
+    modern, name = Modern(telling.url("/mcp")), uuid.uuid4().hex
     message = modern.message("tools/call", {"name": "wait", "arguments": {"name": name, "seconds": 60, "say": say}})
     message["params"]["_meta"]["progressToken"] = 1
     leave_once_it_has_begun(modern, message, name)
     until_it_happened(modern, f"{name} cancelled")
 
 
-def test_a_client_that_goes_away_leaves_a_legacy_request_running(alone: Served) -> None:
-    legacy, name = Legacy(alone.url("/mcp")), uuid.uuid4().hex
+def test_a_client_that_goes_away_leaves_a_legacy_request_running(telling: Served) -> None:
+    legacy, name = Legacy(telling.url("/mcp")), uuid.uuid4().hex
     message = legacy.message("tools/call", {"name": "wait", "arguments": {"name": name, "seconds": 0.3}})
     leave_once_it_has_begun(legacy, message, name)
     until_it_happened(legacy, f"{name} finished")
@@ -165,8 +173,8 @@ def leave_once_it_has_begun(speaker: Modern | Legacy, message: dict[str, Any], n
     connection.close()
 
 
-def test_progress_comes_while_the_tool_runs(alone: Served) -> None:
-    modern = Modern(alone.url("/mcp"))
+def test_progress_comes_while_the_tool_runs(telling: Served) -> None:
+    modern = Modern(telling.url("/mcp"))
     arguments = {"name": "prompt", "seconds": 2 * PROMPT_SECONDS, "say": True}
     events = modern.stream("tools/call", name="wait", arguments=arguments, _meta={"progressToken": 1})
     progress, result = events.next(), events.next()

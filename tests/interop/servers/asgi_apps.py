@@ -69,6 +69,24 @@ def _fastapi() -> Any:
     return FastAPI()
 
 
+def _behind_middlewares() -> Any:
+    """What is often found around a mount; each of them wraps ``receive`` and ``send``."""
+    from fastapi import FastAPI
+    from fastapi.middleware.gzip import GZipMiddleware
+
+    app = FastAPI()
+
+    @app.middleware("http")
+    async def stamped(request: Any, call_next: Any) -> Any:
+        response = await call_next(request)
+        response.headers["x-stamp"] = "1"
+        return response
+
+    app.add_middleware(GZipMiddleware)
+    app.mount("/mcp", telling().asgi())
+    return app
+
+
 def _starlette() -> Any:
     from starlette.applications import Starlette
 
@@ -79,6 +97,7 @@ _APPLICATIONS: dict[str, Callable[[], Any]] = {
     "alone": lambda: telling().asgi(),
     "everything": lambda: make_server().asgi(),
     "in_fastapi": lambda: mounted(_fastapi),
+    "behind_middlewares": _behind_middlewares,
     "in_starlette": lambda: mounted(_starlette),
 }
 
