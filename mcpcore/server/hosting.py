@@ -125,7 +125,10 @@ class Hosting:
         It answers at ``path`` ("/mcp") and, where it is mounted, at the mount: ``app.mount("/mcp", server.asgi())`` and
         nothing else. Options as in ``HttpOptions``, but for those about sockets: ``path``, ``allowed_hosts``,
         ``allowed_origins``, ``cors``, ``authorize``, ``sessions``, ``answers``, ``sse``, ``message_url``, ``health``.
-        Behind a name of its own it wants that in ``allowed_hosts``. Raises ``UsageError`` for an unknown option.
+
+        A name of its own belongs into ``allowed_hosts``; ``localhost`` and, off loopback, IP addresses are served
+        without. Several worker processes share no sessions: they want ``sessions=False``, and the same ``secret``.
+        Raises ``UsageError`` for an unknown option.
         """
         from mcpcore.transports.asgi import AsgiApp
 
