@@ -263,9 +263,10 @@ class HttpPool:
 
 def _race(host: str) -> dict[str, Any]:
     """RFC 8305, where a name may have several addresses that are far away. A race that is cancelled in the wrong moment
-    leaves the socket that won to the garbage collector."""
+    leaves the socket that won to the garbage collector. Other loops than asyncio's own do not know it."""
     near = host == "localhost" or ":" in host or host.replace(".", "").isdigit()
-    return {} if near else {"happy_eyeballs_delay": _EYEBALLS}
+    races = isinstance(asyncio.get_running_loop(), asyncio.BaseEventLoop) and not near
+    return {"happy_eyeballs_delay": _EYEBALLS} if races else {}
 
 
 class _Tunnel(asyncio.Protocol):
