@@ -1,4 +1,4 @@
-"""Raw frames as an adversary would write them, and what comes of them as plain values. The encoder is written anew here,
+"""Raw frames as an adversary would write them, and what comes of them as plain values. The encoder is written anew,
 so that the tests share no code with what they test.
 
 What a server receives is masked, what a client receives is not: `frame` asks for the receiver's role. `outcome` feeds a
