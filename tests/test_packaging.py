@@ -36,7 +36,7 @@ def test_the_five_dependencies_are_the_only_ones() -> None:
 
 
 def test_every_extra_is_optional_and_known() -> None:
-    assert set(PROJECT["optional-dependencies"]) == {"schema", "pydantic"}
+    assert set(PROJECT["optional-dependencies"]) == {"schema", "pydantic", "fast"}
 
 
 @pytest.fixture(scope="module")

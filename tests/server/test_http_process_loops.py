@@ -57,7 +57,7 @@ def conversational(**limits: Any) -> Server:
     async def ask(ctx: Context) -> str:
         schema = {"type": "object", "properties": {"name": {"type": "string"}}}
         answer = await ctx.elicit("Who?", schema)
-        return str(answer.content["name"])
+        return str((answer.content or {}).get("name"))
 
     @server.tool
     async def large() -> str:
@@ -76,9 +76,9 @@ def test_a_client_and_a_server_converse(run: Run, revision: str) -> None:
         progress: list[float] = []
         async with serving(conversational()) as served:
             url = f"http://127.0.0.1:{served.http.port}/mcp"
-            answer: dict[str, Any] = (
-                {"elicitation": lambda question: {"name": "Ada"}} if revision >= "2025-06-18" else {}
-            )
+            answer: dict[str, Any] = {}
+            if revision >= "2025-06-18":
+                answer["elicitation"] = lambda question: {"name": "Ada"}
             client = Client(url, revisions=revision, progress=lambda one: progress.append(one.progress), **answer)
             async with client:
                 assert [tool.name for tool in await client.list_tools()][:2] == ["add", "in_thread"]
