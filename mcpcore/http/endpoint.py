@@ -289,7 +289,7 @@ class Endpoint:
         """Every request for itself, in the revision that its header names."""
         revision = self._legacy.get(version or _ASSUMED)
         if revision is None:
-            self._unsupported(sink, version or _ASSUMED, message)
+            self._unsupported(sink, version, message)
             return None
         spare = self._spare.setdefault(revision.name, [])
         servant = spare.pop() if spare else self._open_sessionless(revision)
@@ -416,13 +416,19 @@ class Endpoint:
         """An error that belongs to no request that could be read."""
         sink.whole(status, (*JSON_FIELDS, *fields), refusal_frame(version, code, text, data))
 
-    def _unsupported(self, sink: Sink, version: str, message: Any) -> None:
+    def _unsupported(self, sink: Sink, version: str | None, message: Any) -> None:
         """Where no modern revision is served the error is no modern one either: it would tell clients of both eras that
         a handshake is in vain (2026-07-28, basic/versioning#compatibility-matrix)."""
-        supported = [name for name in self._supported if name in self._legacy] or self._supported
-        text = f"MCP-Protocol-Version {version[:40]!r} is not served here; served are {', '.join(supported)}"
-        data = {"supported": self._supported, "requested": version[:200]}
-        code = codes.UNSUPPORTED_PROTOCOL_VERSION if self._modern else codes.INVALID_REQUEST
+        served = ", ".join([name for name in self._supported if name in self._legacy] or self._supported)
+        data: dict[str, Any] = {"supported": self._supported}
+        if version is None:
+            code, text = codes.HEADER_MISMATCH, f"the MCP-Protocol-Version header is missing; served are {served}"
+        else:
+            code = codes.UNSUPPORTED_PROTOCOL_VERSION
+            text = f"MCP-Protocol-Version {version[:40]!r} is not served here; served are {served}"
+            data["requested"] = version[:200]
+        if not self._modern:
+            code = codes.INVALID_REQUEST
         sink.whole(400, JSON_FIELDS, error_frame(_id_of(message), code, text, data))
 
     def _overloaded(self, sink: Sink, message: Any) -> None:

@@ -229,8 +229,10 @@ def test_only_a_server_of_older_clients_takes_a_missing_header_for_2025_03_26() 
         bare = post({"jsonrpc": "2.0", "id": 7, "method": "tools/list"})
         async with serving(toy("2025-03-26", MODERN), sessions=False) as served:
             assert "tools" in (await served.once(bare)).json["result"]
-        async with serving(toy("2025-06-18", MODERN), sessions=False) as served:
-            assert (await served.once(bare)).status == 400
+        for revisions, code in ((("2025-06-18", MODERN), -32020), (("2025-06-18",), -32600)):
+            async with serving(toy(*revisions), sessions=False) as served:
+                refused = await served.once(bare)
+                assert (refused.status, refused.error["code"], refused.json["id"]) == (400, code, 7)
 
     run(main())
 

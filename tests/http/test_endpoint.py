@@ -275,7 +275,7 @@ def test_without_sessions_every_request_stands_for_itself_in_the_revision_that_i
 
 def test_a_server_that_does_not_serve_the_revision_of_a_missing_header_says_so() -> None:
     one = Conversation(sessionless="because", revisions=[one for one in ALL if one.name != "2025-03-26"])
-    frame = refused(one.post({**PING, "id": 4}), 400, codes.UNSUPPORTED_PROTOCOL_VERSION, "2025-03-26")
+    frame = refused(one.post({**PING, "id": 4}), 400, codes.HEADER_MISMATCH, "MCP-Protocol-Version")
     assert frame["id"] == 4
 
 
