@@ -74,9 +74,8 @@ class GuardRules:
     ``*``."""
     bound: tuple[str, ...] = ()
     """Names and addresses that the server listens on, other names of this machine, ``unix`` for a Unix socket.
-    Empty where that is not known: then as if on every address."""
-    """The port that it listens on. Not compared: a forwarded one (ssh -L, containers) differs, and what a page cannot
-    choose is the host."""
+    Empty where that is not known: then as if on every address. Ports are not compared: a forwarded one (ssh -L,
+    containers) differs, and what a page cannot choose is the host."""
     max_body_bytes: int = Limits().max_message_bytes
     """By ``Content-Length``; a chunked body is counted by whoever reads it."""
     modern: bool = True

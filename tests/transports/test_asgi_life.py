@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+import time
 import types
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -212,6 +213,38 @@ def test_a_reader_that_takes_nothing_does_not_hold_up_the_end() -> None:
         assert not listener.ended
 
     asyncio.run(main())
+
+
+def test_handlers_that_will_not_end_are_waited_for_all_at_once() -> None:
+    async def main() -> float:
+        server = make_server(limits=Limits(http_drain_seconds=0.02))
+        never = asyncio.Event()
+
+        @server.tool
+        async def stubborn() -> str:
+            while True:
+                try:
+                    await never.wait()
+                    return "done"
+                except asyncio.CancelledError:
+                    pass
+
+        app = server.asgi()
+        scope = Lifespan(app)
+        await scope.start()
+        stage = Stage(app)
+        requests = [stage.begin_modern("tools/call", {"name": "stubborn"}) for _ in range(30)]
+        await asyncio.sleep(0.05)
+        began = time.monotonic()
+        await scope.stop()
+        seconds = time.monotonic() - began
+        for request in requests:
+            await request.over()
+        never.set()
+        await settled()
+        return seconds
+
+    assert asyncio.run(main()) < 3.0
 
 
 def test_several_lifespan_scopes_in_one_loop_are_as_good_as_one() -> None:
