@@ -118,7 +118,8 @@ def is_modern_post(version: str | None, message: Any) -> bool:
         return True
     if type(message) is not dict:
         return False
-    if message.get("method") in _MODERN_METHODS:
+    method = message.get("method")
+    if type(method) is str and method in _MODERN_METHODS:
         return True
     params = message.get("params")
     meta = params.get("_meta") if type(params) is dict else None

@@ -144,6 +144,14 @@ def test_a_modern_message_that_is_no_message_is_refused_with_its_id(message: dic
     assert frame["id"] == 1
 
 
+@pytest.mark.parametrize("method", [[], {}, 5, None, True])
+@pytest.mark.parametrize("fields", [{}, {"mcp_protocol_version": MODERN}, {"mcp_session_id": "session-1"}])
+def test_a_method_that_is_no_text_is_refused_whatever_it_is(method: Any, fields: dict[str, str]) -> None:
+    one = Conversation()
+    one.initialize()
+    refused(one.post({"jsonrpc": "2.0", "id": 1, "method": method}, "anonymous", **fields), 400, codes.INVALID_REQUEST)
+
+
 @pytest.mark.parametrize("id", [None, True, 1.5, [], {}])
 def test_an_id_that_is_none_is_not_repeated(id: Any) -> None:
     one = Conversation()
