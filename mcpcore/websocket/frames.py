@@ -186,12 +186,13 @@ class Frames:
                 return []
             message, self._message = bytes(self._message), bytearray()
             return [message]
-        assert isinstance(frame.payload, bytes)
+        assert isinstance(frame.payload, bytes | bytearray)
+        payload = bytes(frame.payload)
         if frame.opcode is Opcode.PING:
-            return [Ping(frame.payload, self._frame(_PONG, frame.payload))]
+            return [Ping(payload, self._frame(_PONG, payload))]
         if frame.opcode is Opcode.PONG:
-            return [Pong(frame.payload)]
-        return [self._read_close(frame.payload)]
+            return [Pong(payload)]
+        return [self._read_close(payload)]
 
     def _read_close(self, payload: bytes) -> Closed:
         code, reason = _NO_CODE, ""
