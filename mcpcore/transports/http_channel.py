@@ -45,6 +45,8 @@ __all__ = ["HttpChannel", "Listener", "called"]
 log = logging.getLogger("mcpcore.client")
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_SWEEP_SECONDS = 0.1
+"""Between two looks at streams that go on after their answer."""
 _RETRIES = 3
 """How often a request is sent again because its server asked for time."""
 
@@ -84,7 +86,7 @@ class HttpChannel:
         self._given: dict[int | str, Fields] = {}
         self._open: dict[int | str, Call] = {}
         self._notices: dict[Call, None] = {}
-        self._lingering: dict[Call, None] = {}
+        self._lingering: dict[Call, float] = {}
         self._sweeper: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
         self._ending: asyncio.Task[None] | None = None
@@ -409,16 +411,22 @@ class HttpChannel:
 
     def linger(self, call: Call) -> None:
         """Its answer came, and its stream does not end: some servers leave that to their clients."""
-        self._lingering[call] = None
+        self._lingering[call] = self.loop.time()
         if self._sweeper is None:
-            self._sweeper = self.loop.call_later(self.limits.linger_seconds, self._sweep, set(self._lingering))
+            self._sweeper = self.loop.call_later(min(_SWEEP_SECONDS, self.limits.linger_seconds), self._sweep)
 
-    def _sweep(self, old: set[Call]) -> None:
+    def _sweep(self) -> None:
+        """End what lingers for too long; sooner where others wait for its connection."""
         self._sweeper = None
-        for call in old & self._lingering.keys():
-            self.drop(call)
+        patience = self.limits.linger_seconds
+        if self.pool.waiting:
+            patience = min(patience, _SWEEP_SECONDS)
+        now = self.loop.time()
+        for call, since in list(self._lingering.items()):
+            if now - since >= patience - 0.001:
+                self.drop(call)
         if self._lingering:
-            self._sweeper = self.loop.call_later(self.limits.linger_seconds, self._sweep, set(self._lingering))
+            self._sweeper = self.loop.call_later(min(_SWEEP_SECONDS, self.limits.linger_seconds), self._sweep)
 
     # -- the end -------------------------------------------------------------------------------------------------------
 

@@ -422,6 +422,21 @@ def test_a_stream_that_goes_on_after_the_answer_is_ended_by_the_client() -> None
     asyncio.run(main())
 
 
+def test_streams_that_go_on_do_not_keep_others_from_their_connection_for_long() -> None:
+    async def main() -> None:
+        async def endless(asked: Asked, wire: Wire) -> None:
+            wire.stream()
+            wire.reply(asked, text("x"))
+            await wire.closed()
+
+        limits = Limits(pool_connections=4, linger_seconds=60)
+        async with HttpToy(handlers={"tools/call": endless}) as toy, Client(toy.url, limits=limits) as client:
+            async with asyncio.timeout(5):
+                await asyncio.gather(*[client.call_tool("x") for _ in range(12)])
+
+    asyncio.run(main())
+
+
 def test_progress_keeps_a_call_alive() -> None:
     async def main() -> None:
         async def slow(asked: Asked, wire: Wire) -> None:
