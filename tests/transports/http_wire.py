@@ -540,7 +540,7 @@ class _Errors(logging.Handler):
 
 @asynccontextmanager
 async def serving(server: Any, *, errors: bool = False, **options: Any) -> AsyncIterator[Served]:
-    """The server on a free port, or on ``unix``. ``errors``: whether errors in the log are what the test is about."""
+    """The server on a free port, or on ``unix``. ``errors``: whether errors in log and loop are what the test is about."""
     loop = asyncio.get_running_loop()
     raised: list[dict[str, Any]] = []
     loop.set_exception_handler(lambda _, context: raised.append(context))
@@ -558,8 +558,7 @@ async def serving(server: Any, *, errors: bool = False, **options: Any) -> Async
     finally:
         logger.removeHandler(handler)
     await asyncio.sleep(0)
-    assert raised == []
-    assert errors or handler.found == []
+    assert errors or (raised, handler.found) == ([], [])
     assert not http.connections
     endpoint = http.site.endpoint
     assert (dict(endpoint.open), len(endpoint.sessions), http.site.buffering) == ({}, 0, 0)

@@ -68,8 +68,8 @@ def test_over_tls_everything_is_as_without(certificate: tuple[str, str]) -> None
 
 
 def test_who_does_not_speak_tls_is_only_closed(certificate: tuple[str, str]) -> None:
-    async def main() -> None:
-        async with serving(Stage().server, tls=certificate) as served, served.connect() as raw:
+    async def main() -> None:  # in debug mode asyncio tells the loop of every handshake that fails
+        async with serving(Stage().server, tls=certificate, errors=True) as served, served.connect() as raw:
             raw.send(echo(served, "x"))
             assert b"HTTP/" not in await raw.closed()
 
@@ -161,7 +161,8 @@ def test_what_runs_when_the_server_stops_may_finish_and_nothing_new_begins() -> 
             busy.send(call(served, "wait", {"name": "a"}))
             await stage.until(stage.begun, "a")
             stopping = asyncio.create_task(served.http.stop(5))
-            await asyncio.sleep(0)
+            while not served.endpoint.draining:
+                await asyncio.sleep(0)
             idle.send(request("GET", "/readyz"))
             answer = await idle.answer()
             assert (answer.status, answer.body) == (503, b"stopping\n")
