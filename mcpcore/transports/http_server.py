@@ -25,6 +25,10 @@ __all__ = ["HttpServer", "ServerConnection"]
 
 _MOST_REFUSED = 256
 """Connections beyond the limit that are told so; others are only closed."""
+_ACCEPTING_TURNS = 3
+"""Of the loop, until what it has accepted is a connection."""
+_NEWCOMER_SECONDS = 0.1
+"""From accepting nobody more to refusing whoever has not asked for anything yet."""
 _GOODBYE_SECONDS = 0.2
 """From the last answer to the end of the connections: it has to leave for the client, and no more."""
 _KEEPS_PATH: dict[str, Any] = {"cleanup_socket": False} if sys.version_info >= (3, 13) else {}
@@ -120,6 +124,15 @@ class HttpServer:
         for connection in (*self.connections, *self._refused):
             connection.tick(now)
 
+    async def _hear_newcomers(self) -> None:
+        """Who was accepted has a moment to ask: to close on somebody who has just come is to refuse, and clients do not
+        try that again."""
+        for _ in range(_ACCEPTING_TURNS):
+            await asyncio.sleep(0)
+        deadline = self.loop.time() + _NEWCOMER_SECONDS
+        while any(connection.fresh for connection in self.connections) and self.loop.time() < deadline:
+            await asyncio.sleep(0.005)
+
     async def stop(self, seconds: float | None = None) -> None:
         """Accept nothing more, let what runs finish for so long, close. A second time it does nothing."""
         if self._ending:
@@ -128,6 +141,9 @@ class HttpServer:
         limits = self.site.limits
         for listener in self._listeners:
             listener.close()
+        self.site.ready = False
+        if seconds != 0:
+            await self._hear_newcomers()
         await self.site.drain(limits.http_drain_seconds if seconds is None else seconds)
         self.stopping = True
         await self.site.close()

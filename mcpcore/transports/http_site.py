@@ -86,6 +86,8 @@ class Site:
         self._taken = _taken(options)
         self._routes.check(self._taken)
         self._running: set[ServingRoute] = set()
+        self.ready = True
+        """Whether new clients may come; what ``/readyz`` says."""
         self._closed = False
         self.tick(self.clock.now)
 
@@ -161,7 +163,7 @@ class Site:
         elif self.options.health and path in _HEALTH:
             if method not in ("GET", "HEAD"):
                 self._other_method(head, sink, "GET, HEAD")
-            elif path == "/readyz" and self.endpoint.draining:
+            elif path == "/readyz" and not self.ready:
                 sink.whole(503, (*_TEXT, ("retry-after", "1")), b"stopping\n")
             else:
                 sink.whole(200, _TEXT, b"ok\n")
@@ -234,6 +236,7 @@ class Site:
     async def drain(self, seconds: float) -> None:
         """Take nothing new, end the streams of changes, and let what runs finish for so long."""
         loop = asyncio.get_running_loop()
+        self.ready = False
         self.endpoint.drain()
         deadline = loop.time() + seconds
         while (self.endpoint.open or self._running) and loop.time() < deadline:

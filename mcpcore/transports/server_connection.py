@@ -72,6 +72,8 @@ class ServerConnection(asyncio.Protocol):
         self._since = site.clock.now
         """When the connection last got on: a body did, an answer was complete, a head was begun."""
         self._begun = False
+        self.fresh = True
+        """Nothing was asked on it yet."""
         self._body_mark = -_BODY_STEP
         self._unsent = 0
         self._unsent_since = site.clock.now
@@ -187,7 +189,7 @@ class ServerConnection(asyncio.Protocol):
                 self._begun = True
                 self._since = self._site.clock.now
             return False
-        self._begun = False
+        self._begun = self.fresh = False
         self._head = head
         self._principal = None
         site = self._site

@@ -18,6 +18,7 @@ from mcpcore.server import http_process
 from mcpcore.transports.http_options import HttpOptions, RunOptions
 from mcpcore.transports.http_server import HttpServer
 from tests.server.http_programs import Program, is_alive, listen, modern, read, send, until
+from tests.transports.http_wire import serving
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks at processes in /proc")
 
@@ -213,6 +214,27 @@ def test_while_it_ends_it_accepts_nobody_and_tells_who_is_there_that_it_is_not_r
 
 def read_text(answer: Any) -> tuple[int, str]:
     return answer.status, answer.read().decode()
+
+
+def test_who_has_just_come_is_heard_before_it_ends() -> None:
+    async def main() -> None:
+        server = Server("newcomers")
+
+        @server.tool
+        async def add(a: int, b: int) -> int:
+            return a + b
+
+        async with serving(server) as served, served.talk() as talk, served.connect() as raw, served.connect():
+            while len(served.http.connections) < 2:
+                await asyncio.sleep(0)
+            stopping = asyncio.create_task(served.http.stop(5.0))
+            while served.http._listeners[0].is_serving():
+                await asyncio.sleep(0)
+            call = await talk.call("tools/call", {"name": "add", "arguments": {"a": 1, "b": 2}}, on=raw)
+            assert (await call.answer()).json["result"]["structuredContent"] == {"result": 3}
+            await stopping  # for the other one, who says nothing, it waits a moment and no longer
+
+    asyncio.run(main())
 
 
 @pytest.mark.parametrize("tool", ["stuck", "stubborn"])
