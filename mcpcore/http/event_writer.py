@@ -127,9 +127,10 @@ class EventWriter:
             return
         pending = self._pending
         if key is not None:
-            for at, (other, _) in enumerate(pending):
+            for at, (other, unsent) in enumerate(pending):
                 if other == key:
                     del pending[at]
+                    self._pending_bytes -= len(unsent)
                     break
         pending.append((key, data))
         self._pending_bytes += len(data)

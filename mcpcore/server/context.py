@@ -233,6 +233,7 @@ class Context(_Facts):
     async def progress(self, progress: float, total: float | None = None, message: str | None = None) -> None:
         """Report progress, if the client gave a token. Values must rise; unsent ones give way to later ones."""
         self._progress(progress, total, message)
+        await self._way.drained()
 
     async def close_stream(self, retry: float = 1.0) -> None:
         """End the HTTP connection that waits for this request; the client comes back for the rest after ``retry``

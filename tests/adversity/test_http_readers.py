@@ -83,6 +83,27 @@ def test_a_handler_waits_for_a_slow_reader_who_gets_everything(revision: str) ->
     run(main())
 
 
+@pytest.mark.parametrize("revision", ["2025-11-25", "2026-07-28"])
+def test_a_handler_that_reports_progress_and_never_waits_is_no_fault_of_its_reader(revision: str) -> None:
+    async def main() -> None:
+        stage = Stage(stream_bytes=50_000)
+
+        @stage.server.tool
+        async def hurry(ctx: Context) -> str:
+            for number in range(20_000):
+                await ctx.progress(number + 1, message="x" * 100)
+            return "done"
+
+        async with serving(stage.server) as served, served.talk(revision) as talk:
+            meta = {"progressToken": "p"} | (envelope() if revision == MODERN else {})
+            params = {"name": "hurry", "arguments": {}, "_meta": meta}
+            *reports, answer = await (await talk.call("tools/call", params)).rest()
+            assert answer["result"]["content"][0]["text"] == "done"
+            assert reports[-1]["params"]["progress"] == 20_000
+
+    run(main())
+
+
 def test_a_stalled_reader_delays_nobody_and_is_cut_with_a_place_to_come_back_to() -> None:
     async def main() -> None:
         stage = Talker(stream_bytes=100_000, stalled_seconds=0.3, session_event_bytes=64 << 20, session_events=10_000)

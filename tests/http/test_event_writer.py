@@ -61,6 +61,15 @@ def test_a_message_takes_the_place_of_an_unsent_one_with_its_key_behind_what_was
     assert one.sink.bytes.endswith(b"data: later\n\n")
 
 
+def test_what_gives_way_to_something_later_does_not_count_as_much() -> None:
+    one = Writer()
+    for number in range(1000):
+        one.writer.send(b"%d " % number + b"x" * 1000, "p")
+    assert one.sink.written == []
+    one.sink.turn()
+    assert len(one.sink.events) == 1
+
+
 def test_much_at_once_does_not_wait_for_the_turn() -> None:
     one = Writer()
     for _ in range(100):
