@@ -15,6 +15,7 @@ import pytest
 from mcpcore import HttpRequest, HttpResponse, Limits, Server, Unauthorized, UsageError
 from mcpcore.transports.http_options import HttpOptions
 from mcpcore.transports.http_site import Site
+from tests.transports.asgi_driver import running
 from tests.transports.http_wire import Answer, Served, request, serving
 
 
@@ -383,5 +384,33 @@ def test_a_route_that_is_registered_later_opens_no_path_of_the_servers_own() -> 
                 server.custom_route(path, methods=["GET", "POST"], public=True)(print)
                 assert (await served.once(get(path, accept="text/event-stream"))).status == 401
             assert (await served.once(request("POST", "/mcp", b"{}"))).status == 401
+
+    asyncio.run(main())
+
+
+# -- inside an ASGI server ---------------------------------------------------------------------------------------------
+
+
+def test_routes_are_served_under_asgi_too_also_under_a_mount() -> None:
+    server = Server("mounted")
+
+    @server.custom_route("/hook", methods=["GET", "PUT"], public=True)
+    async def handler(request: HttpRequest) -> HttpResponse:
+        return HttpResponse(202, {"body": request.body.decode(), "query": request.query}, {"x-mine": "1"})
+
+    @server.custom_route("/mine")
+    def mine(request: HttpRequest) -> str:
+        return request.principal
+
+    async def main() -> None:
+        async with running(server.asgi(authorize=hook)) as stage:
+            for root in ("", "/outer"):
+                put = await stage.ask("PUT", f"{root}/hook?a=1", body=[b"two ", b"pieces"], root=root)
+                assert put.status == 202 and dict(put.headers)["x-mine"] == "1"
+                assert put.json == {"body": "two pieces", "query": {"a": "1"}}
+                assert (await stage.ask("POST", f"{root}/hook", root=root)).status == 401, "only its methods are public"
+                assert (await stage.ask("GET", f"{root}/mine", root=root)).status == 401
+                answer = await stage.ask("GET", f"{root}/mine", {"authorization": "Bearer good"}, root=root)
+                assert (answer.status, answer.body) == (200, b"alice")
 
     asyncio.run(main())
