@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from mcpcore.core.exchange import Exchange
     from mcpcore.core.limits import Limits
     from mcpcore.core.peer import Peer
+    from mcpcore.core.streams import Stream
     from mcpcore.http.messages import RequestHead
 
 __all__ = ["Endpoint", "Held", "Servant"]
@@ -50,6 +51,10 @@ class Servant(Protocol):
 
     def receive(self, message: Any, stream: Any) -> Event | list[Event] | None:
         """Serve a decoded message that came on this stream."""
+        ...
+
+    def stand(self, stream: Stream) -> None:
+        """What belongs to no request travels on this stream from now on."""
         ...
 
     def cancel(self, exchange: Exchange) -> None:
@@ -133,7 +138,7 @@ class Endpoint:
             self._overloaded(sink, None)
             return None
         last = head.headers.get("last-event-id")
-        standing = session.runner.peer.standing
+        standing = session.standing
         if last is None:
             return standing.open(sink, session.runner.door.primes_streams)  # type: ignore[no-any-return]
         held: EventWriter | None = standing.resume(sink, last)
@@ -169,7 +174,8 @@ class Endpoint:
             return None
         url = f"{self._sse_messages}?session_id={session.id}"
         sse = SseSession(sink, principal, self.limits, self.clock, url, self._sse_closed)
-        session.runner.peer.standing = sse
+        session.standing = sse
+        session.runner.stand(sse)
         self._opened(session, sse.writer)
         return sse.writer
 
@@ -177,7 +183,7 @@ class Endpoint:
         """A message of the deprecated transport: taken here, answered on the event stream."""
         id = _query_value(head.query, "session_id")
         session = self.sessions.find(id, principal, self.clock.now) if id is not None else None
-        sse = session.runner.peer.standing if session is not None else None
+        sse = session.standing if session is not None else None
         if session is None or not isinstance(sse, SseSession):
             self._refuse(sink, 404, "this session is not known here, or has ended; open the event stream anew", None)
             return
@@ -311,9 +317,10 @@ class Endpoint:
             self._overloaded(sink, None)
             return None
         servant = session.runner = self._open_legacy()
-        servant.peer.standing = Standing(
+        session.standing = Standing(
             session, self.limits, self.clock, lambda writer: self._opened(session, writer), self._closed
         )
+        servant.stand(session.standing)
         session.ended = servant.close
         return session
 
@@ -358,7 +365,7 @@ class Endpoint:
             self._refuse(sink, 400, text, version)
             return None
         session = self.sessions.find(id, principal, self.clock.now)
-        if session is None or isinstance(session.runner.peer.standing, SseSession):
+        if session is None or isinstance(session.standing, SseSession):
             self._refuse(sink, 404, "this session is not known here, or has ended; send initialize again", version)
             return None
         return session

@@ -29,8 +29,8 @@ class SessionsFull(Exception):
 class Session:
     """One legacy session. The counts are kept by `SessionTable`; the rest is for who serves it.
 
-    ``runner`` is what serves it, ``revision`` the name of the negotiated revision ("" before), ``ended`` is called once
-    when the session ends, whatever ends it. Times are the table's ``now``.
+    ``runner`` is what serves it, ``standing`` the stream of its messages that belong to no request, ``ended`` is called
+    once when the session ends, whatever ends it. Times are the table's ``now``.
     """
 
     __slots__ = (
@@ -40,9 +40,9 @@ class Session:
         "events",
         "id",
         "principal",
-        "revision",
         "runner",
         "running",
+        "standing",
         "streams",
         "used",
     )
@@ -53,7 +53,7 @@ class Session:
         self.created = self.used = now
         self.events = events
         self.runner: Any = None
-        self.revision = ""
+        self.standing: Any = None
         self.running = 0  # requests being served
         self.streams = 0  # connections with an open event stream
         self.closed = False

@@ -85,12 +85,16 @@ class HttpServer:
 
     async def _listen(self, sockets: list[socket.socket], context: ssl.SSLContext | None) -> None:
         loop, backlog = self.loop, self._options.backlog
+        tls: dict[str, Any] = {}
+        if context is not None:  # a handshake is the head of a connection, and may take as long
+            seconds = self.site.limits.head_seconds
+            tls = {"ssl": context, "ssl_handshake_timeout": seconds, "ssl_shutdown_timeout": _GOODBYE_SECONDS}
         for sock in sockets:
             if self._options.unix is None:
-                listener = await loop.create_server(self._connect, sock=sock, ssl=context, backlog=backlog)
+                listener = await loop.create_server(self._connect, sock=sock, backlog=backlog, **tls)
             else:
                 listener = await loop.create_unix_server(
-                    self._connect, sock=sock, ssl=context, backlog=backlog, **_KEEPS_PATH
+                    self._connect, sock=sock, backlog=backlog, **tls, **_KEEPS_PATH
                 )
             self._listeners.append(listener)
 

@@ -107,6 +107,10 @@ class HttpServing(Serving):
         finally:
             peer.stream = None
 
+    def stand(self, stream: Stream) -> None:
+        """What belongs to no request travels on this stream from now on."""
+        self.peer.standing = stream if self._tap is None else Tapped(stream, self._tap)
+
     def cancel(self, exchange: Exchange) -> None:
         """Stop serving a request whose client went away."""
         self.peer.forget(exchange)

@@ -193,6 +193,9 @@ class FakeServant:
                 self.events.append(one)
         return event
 
+    def stand(self, stream: Any) -> None:
+        self.peer.standing = stream
+
     def cancel(self, exchange: Exchange) -> None:
         self.peer.forget(exchange)
         self.cancelled.append(exchange.id)

@@ -540,7 +540,7 @@ class _Errors(logging.Handler):
 
 @asynccontextmanager
 async def serving(server: Any, *, errors: bool = False, **options: Any) -> AsyncIterator[Served]:
-    """The server on a free port, or on ``unix``. ``errors``: whether errors in log and loop are what the test is about."""
+    """The server on a free port, or on ``unix``. ``errors``: errors in log and loop are what the test is about."""
     loop = asyncio.get_running_loop()
     raised: list[dict[str, Any]] = []
     loop.set_exception_handler(lambda _, context: raised.append(context))

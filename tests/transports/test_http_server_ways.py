@@ -76,6 +76,17 @@ def test_who_does_not_speak_tls_is_only_closed(certificate: tuple[str, str]) -> 
     run(main())
 
 
+def test_who_never_finishes_the_tls_handshake_is_cut_off(certificate: tuple[str, str]) -> None:
+    async def main() -> None:
+        stage = Stage(head_seconds=0.1)
+        async with serving(stage.server, tls=certificate, errors=True) as served, served.connect() as raw:
+            raw.send(b"\x16\x03\x01")
+            assert b"HTTP/" not in await raw.closed()
+            assert not served.http.connections
+
+    run(main())
+
+
 def test_on_a_unix_socket_everything_is_as_without(tmp_path: Path) -> None:
     async def main() -> None:
         path = str(tmp_path / "mcp.sock")
