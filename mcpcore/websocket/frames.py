@@ -198,7 +198,7 @@ class Frames:
         code, reason = _NO_CODE, ""
         if payload:
             code = int.from_bytes(payload[:2], "big")
-            if len(payload) < 2 or code not in _CODES:
+            if code not in _CODES:  # and half a code is none
                 raise ParseFailed("a close frame without a code that may be sent")
             try:
                 reason = payload[2:].decode()
@@ -274,7 +274,8 @@ class _Rules(Extension):
     """What is asked of a frame besides its form, while wsproto reads it: is it in its place, and not too large.
 
     wsproto calls extensions with every head and every piece of a payload, and this is one: so a frame is refused when
-    its head has come, before its payload is waited for, and the same in every cut. Compressed messages are inflated.
+    its head has come, before its payload is waited for, and the same in every cut. Of a head that also breaks a rule of
+    wsproto's (its mask, a reserved bit) the fault found here is the one that is told. Compressed messages are inflated.
     """
 
     def __init__(self, limit: int, compressed: bool) -> None:
