@@ -33,14 +33,16 @@ commands:
   bridge TARGET      reach a server at a URL over stdio, or a command over HTTP
   replay FILE        answer as recorded; with a target, play the recorded client and compare
 
-A target is the command that starts a server, or a file.py with a Server object in it. It comes last; after `--`
-it may be anything. Options of mcpcore come before it.
+A target is a URL, the command that starts a server, or a file.py with a Server object in it. It comes last; after
+`--` it may be anything. Options of mcpcore come before it.
 
 examples:
   mcpcore run server.py
+  mcpcore run server.py --transport http --port 8000
   mcpcore list -- python server.py
   mcpcore call forecast --arg city=Oslo --arg days=3 -- python server.py
   mcpcore call forecast --args '{"city": "Oslo"}' --json server.py
+  mcpcore probe http://127.0.0.1:8000/mcp
   mcpcore bridge https://example.com/mcp
   mcpcore bridge --port 8000 -- npx -y @modelcontextprotocol/server-everything
   mcpcore probe -- npx -y @modelcontextprotocol/server-everything

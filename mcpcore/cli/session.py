@@ -55,7 +55,7 @@ async def _with_client(arguments: argparse.Namespace, words: list[str]) -> int:
         arguments.args = _json_object(arguments.args)
     target: Any = target_of(words)
     options = client_options(arguments)
-    if arguments.verbose:
+    if arguments.verbose and not is_url(target):
         target = _Audible(target)
     output = Output(arguments.json)
     if arguments.command == "probe":
@@ -73,9 +73,13 @@ def target_of(words: list[str]) -> str | list[str]:
     if len(words) > 1:
         return words
     word = words[0]
-    if word.endswith(".py") or ".py:" in word:
+    if not is_url(word) and (word.endswith(".py") or ".py:" in word):
         return [sys.executable, "-m", "mcpcore", "run", word]
     return word
+
+
+def is_url(target: str | list[str]) -> bool:
+    return isinstance(target, str) and "://" in target
 
 
 def client_options(arguments: argparse.Namespace) -> dict[str, Any]:
