@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import subprocess
 import sys
 import tomllib
@@ -19,7 +20,7 @@ import mcpcore
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+DOCUMENTS = ("README.md", "docs/http.md")
 
 # Everything else needs a reason, and a change here.
 DEPENDENCIES = {"anyio", "h11", "msgspec", "orjson", "wsproto"}
@@ -76,32 +77,69 @@ def test_only_marked_blocks_are_programs() -> None:
     assert programs(text) == {"a.py": "x = 1\n\ny = 2\n"}
 
 
-def test_the_programs_of_the_readme_run(tmp_path: Path) -> None:
-    sources = programs(README)
-    if not sources:
-        pytest.skip("README.md marks no block as runnable")
-    if not (ROOT / "mcpcore" / "__init__.py").is_file():
-        pytest.skip("mcpcore has no public names yet")
+class Started:
+    """A program of a document, while it runs. One that serves is left to serve those after it."""
+
+    def __init__(self, name: str, directory: Path) -> None:
+        # "python" in a program is the Python of this test.
+        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+        self.name = name
+        self.said = ""
+        self.process = subprocess.Popen(
+            [sys.executable, "-W", "error", name],
+            cwd=directory,
+            env={**os.environ, "PATH": path},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def serves(self) -> bool:
+        """Whether it says so; otherwise it has ended."""
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            self.said += line
+            if "serving MCP at" in line:
+                return True
+        return False
+
+    def ended(self, *, stopped: bool = False) -> None:
+        if stopped:
+            self.process.terminate()
+        assert self.process.stderr is not None
+        self.said += self.process.stderr.read()
+        self.process.stderr.close()
+        assert self.process.wait(timeout=30) == 0, f"{self.name}: {self.said}"
+
+
+def free_port() -> str:
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        return str(found.getsockname()[1])
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_the_programs_of_a_document_run(document: str, tmp_path: Path) -> None:
+    sources = programs((ROOT / document).read_text(encoding="utf-8"))
+    assert sources
     if not any(distributions(name="mcpcore")):
         pytest.skip(
             "mcpcore is not installed here, so a server started by a program would not find it; see `make setup`"
         )
+    port = free_port()
     for name, source in sources.items():
-        (tmp_path / name).write_text(source, encoding="utf-8")
-    # "python" in a program is the Python of this test.
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    for name in sources:
-        done = subprocess.run(
-            [sys.executable, "-W", "error", name],
-            cwd=tmp_path,
-            env={**os.environ, "PATH": path},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=False,
-        )
-        assert done.returncode == 0, f"{name}: {done.stdout}{done.stderr}"
+        (tmp_path / name).write_text(source.replace("8000", port), encoding="utf-8")
+    serving: list[Started] = []
+    try:
+        for name in sources:
+            program = Started(name, tmp_path)
+            if program.serves():
+                serving.append(program)
+            else:
+                program.ended()
+    finally:
+        for program in serving:
+            program.ended(stopped=True)
 
 
 def test_no_tracked_file_names_a_path_of_the_machine_it_was_written_on() -> None:
