@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, NoReturn
 
 from mcpcore.server.http_parent import Child, Parent, Say
 from mcpcore.server.http_process import announcement, serve_process
-from mcpcore.server.shared_spent import SharedSpent
 from mcpcore.transports.descendants import end_descendants
 from mcpcore.transports.http_site import Site
 from mcpcore.transports.http_sockets import bind_copies, bound_port
@@ -68,6 +67,8 @@ class Workers(Parent):
     def __init__(self, server: Server, options: RunOptions) -> None:
         limits = server.limits
         super().__init__(limits.http_drain_seconds + limits.drain_seconds + 3.0)
+        from mcpcore.server.shared_spent import SharedSpent  # which Windows has not
+
         server.spent = SharedSpent(limits.spent_states)
         self._server = server
         self._options = options

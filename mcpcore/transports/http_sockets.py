@@ -139,6 +139,8 @@ def _bind_one(family: int, address: tuple[object, ...], shared: bool) -> socket.
 
 
 def _bind_unix(path: str) -> list[socket.socket]:
+    if not hasattr(socket, "AF_UNIX"):
+        raise UsageError("unix: this system has no Unix sockets; listen on an address")
     _remove_stale(path)
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
