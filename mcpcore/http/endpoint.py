@@ -318,7 +318,7 @@ class Endpoint:
             return None
         servant = session.runner = self._open_legacy()
         session.standing = Standing(
-            session, self.limits, self.clock, lambda writer: self._opened(session, writer), self._closed
+            session, self.limits, self.clock, lambda writer: self._opened(session, writer), self.closed
         )
         servant.stand(session.standing)
         session.ended = servant.close
@@ -328,7 +328,8 @@ class Endpoint:
         self._streams[writer] = session
         self.sessions.stream_opened(session)
 
-    def _closed(self, writer: EventWriter) -> None:
+    def closed(self, writer: EventWriter) -> None:
+        """A connection with events is gone."""
         session = self._streams.pop(writer, None)
         if session is not None:
             self.sessions.stream_closed(session, self.clock.now)
@@ -375,7 +376,10 @@ class Endpoint:
     def _serve(self, servant: Servant, message: Any, reply: Reply, session: Session | None) -> Held | None:
         event = servant.receive(message, reply)
         if reply.done:
-            return None
+            if session is None or reply.events is None:
+                return None
+            self._opened(session, reply.events)  # answered at once, and more than its reader takes at once
+            return reply
         if not reply.exchanges:
             if type(event) is list and event and all(type(one) is Violation for one in event):
                 event = event[0]
@@ -407,6 +411,8 @@ class Endpoint:
     def over(self, reply: Reply | SseRequest) -> None:
         session = self.open.pop(reply, None)
         if session is not None:
+            if reply.events is not None:  # its reader has not taken everything yet
+                self._opened(session, reply.events)
             self.sessions.request_ended(session, self.clock.now)
 
     def _refuse(
@@ -451,6 +457,11 @@ class Endpoint:
         """Whether there is nothing that a tick would look after."""
         return not self.open and not self._streams and not len(self.sessions)
 
+    @property
+    def finishing(self) -> bool:
+        """Whether something is being answered, or its answer being taken."""
+        return bool(self.open) or any(writer.is_finishing for writer in self._streams)
+
     def tick(self, now: float) -> None:
         """Call it about once a second."""
         self.clock.now = now
@@ -467,7 +478,7 @@ class Endpoint:
             for exchange in tuple(reply.exchanges):
                 exchange.peer.door.end(exchange.peer)
         for writer, session in tuple(self._streams.items()):
-            if not session.running:
+            if not session.running and not writer.is_finishing:
                 writer.finish()
 
     def close(self) -> None:

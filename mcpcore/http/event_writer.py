@@ -162,6 +162,11 @@ class EventWriter:
             self._leave()
 
     @property
+    def is_finishing(self) -> bool:
+        """Whether nothing will follow what its reader has not taken yet."""
+        return self.log is not None and self.log.finished
+
+    @property
     def congested(self) -> bool:
         return self.sink is not None and self.sink.unsent > self._limits.stream_bytes // 2
 

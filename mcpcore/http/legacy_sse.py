@@ -71,7 +71,8 @@ class SseRequest(SseSession):
         self.headers = headers
         self.exchanges: list[Exchange] = []
         self.streaming = False
-        """It is no connection of its own."""
+        self.events = None
+        """It has no connection of its own."""
         self.done = False
         self._over = over
 

@@ -72,7 +72,11 @@ class Place(Protocol):
     clock: Clock
 
     def over(self, reply: Any) -> None:
-        """The reply is complete."""
+        """The reply is complete. Its ``events`` are there as long as their reader has not taken all of them."""
+        ...
+
+    def closed(self, events: EventWriter) -> None:
+        """The connection that had them is gone, or has them all."""
         ...
 
 
@@ -258,6 +262,7 @@ class Reply:
         self.events = None
         if self._log is not None:
             self._log.detach(events)
+        self._place.closed(events)
 
     def _finish(self, frame: bytes | None) -> None:
         self.done = True

@@ -239,7 +239,7 @@ class Site:
         self.ready = False
         self.endpoint.drain()
         deadline = loop.time() + seconds
-        while (self.endpoint.open or self._running) and loop.time() < deadline:
+        while (self.endpoint.finishing or self._running) and loop.time() < deadline:
             await asyncio.sleep(0.01)
 
     async def close(self) -> None:

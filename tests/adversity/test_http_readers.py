@@ -139,6 +139,65 @@ def test_a_stalled_reader_delays_nobody_and_is_cut_with_a_place_to_come_back_to(
     run(main())
 
 
+@pytest.mark.parametrize("session_seconds", [0.1, 1800.0])
+def test_a_reader_that_stalls_at_the_answer_is_cut_and_may_come_back_for_it(session_seconds: float) -> None:
+    async def main() -> None:
+        stage = Stage(
+            stream_bytes=100_000,
+            stalled_seconds=0.3,
+            session_seconds=session_seconds,
+            session_event_bytes=40 << 20,
+        )
+
+        @stage.server.tool
+        async def large(ctx: Context) -> str:
+            await ctx.info("first")
+            await stage._wait("large")
+            return "x" * 12_000_000
+
+        async with serving(stage.server) as served, served.talk("2025-11-25") as talk:
+            post = await talk.call("tools/call", {"name": "large", "arguments": {}})
+            await post.message()
+            stop_reading(post.raw)
+            stage.open("large")
+            await stage.until(stage.ended, "large")
+            connection = next(one for one in served.http.connections if one._busy)
+            async with asyncio.timeout(5):
+                while connection in served.http.connections:
+                    assert len(served.endpoint.sessions) == 1  # it is being delivered: the session is in use
+                    await asyncio.sleep(0.01)
+            if session_seconds > 1:
+                again = await talk.get(post.last_id)
+                assert len((await again.message())["result"]["content"][0]["text"]) == 12_000_000
+
+    run(main())
+
+
+def test_an_answer_that_is_being_taken_slowly_is_delivered_before_the_server_ends() -> None:
+    async def main() -> None:
+        stage = Talker(stream_bytes=100_000, session_event_bytes=64 << 20, session_events=10_000)
+
+        @stage.server.tool
+        async def rush(ctx: Context) -> str:
+            for number in range(500):
+                data = f"{number} {'x' * 9000}"
+                ctx._exchange.notify("notifications/message", {"level": "info", "data": data})
+            stage._note(stage.ended, "rush")
+            return "rushed"
+
+        async with serving(stage.server) as served, served.talk("2025-11-25") as talk:
+            post = await loud(talk, "rush", {})
+            await stage.until(stage.ended, "rush")
+            stopping = asyncio.create_task(served.http.stop(5))
+            while not served.endpoint.draining:
+                await asyncio.sleep(0)
+            lines = [said(message) for message in await post.rest()]
+            assert lines == [*range(500), None]
+            await stopping
+
+    run(main())
+
+
 def test_a_stalled_modern_reader_is_cut_and_its_request_cancelled() -> None:
     async def main() -> None:
         stage = Talker(stream_bytes=100_000, stalled_seconds=0.2)
