@@ -80,8 +80,9 @@ class SseRequest(SseSession):
         self.exchanges.append(exchange)
 
     def answer(self, frame: bytes | tuple[bytes, ...], code: int | None) -> None:
-        super().answer(frame, code)
-        self.close()
+        if not self.done:
+            super().answer(frame, code)
+            self.close()
 
     def close(self) -> None:
         self.done = True

@@ -102,6 +102,8 @@ class HttpServing(Serving):
         except Exception:  # a fault of ours; its sender gets an answer, and others are served on
             log.exception("a message could not be handled")
             text = "internal error; the server's log has the details"
+            for exchange in [one for one in peer.incoming.values() if one.stream is stream]:
+                peer.fail(exchange, RpcError(codes.INTERNAL_ERROR, text))
             stream.answer(error_frame(NO_ID, codes.INTERNAL_ERROR, text), codes.INTERNAL_ERROR)
             return None
         finally:

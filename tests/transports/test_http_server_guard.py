@@ -322,6 +322,20 @@ def test_a_client_that_goes_while_the_hook_thinks_is_not_served() -> None:
     run(main())
 
 
+def test_a_hook_whose_answer_cannot_be_a_header_breaks_its_own_connection_alone() -> None:
+    def authorize(head: Any) -> str:
+        raise Unauthorized("no", www_authenticate="Bearer\r\nx: y")
+
+    async def main() -> None:
+        async with serving(Stage().server, authorize=authorize, errors=True) as served:
+            async with served.connect() as raw:
+                raw.send(echo(served, "x"))
+                assert await raw.closed() == b""
+            assert (await served.once(request("GET", "/healthz"))).status == 200
+
+    run(main())
+
+
 def test_health_and_preflights_need_no_authorization_and_everything_else_does() -> None:
     async def main() -> None:
         async with serving(Stage().server, authorize=token_of) as served:
