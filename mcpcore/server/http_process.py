@@ -88,15 +88,19 @@ async def _serve_to_the_end(
 
 async def serve_http(server: Server, options: HttpOptions) -> None:
     """Serve inside a running loop until this is cancelled, without signal handlers."""
-    await _serve(server, options, asyncio.get_running_loop().create_future())
+
+    def started(http: HttpServer) -> None:
+        print(announcement(server, http.urls, owned=False), file=sys.stderr, flush=True)
+
+    await _serve(server, options, asyncio.get_running_loop().create_future(), None, started)
 
 
 async def _serve(
     server: Server,
     options: HttpOptions,
     stopped: asyncio.Future[None],
-    sockets: Sequence[socket.socket] | None = None,
-    started: Started | None = None,
+    sockets: Sequence[socket.socket] | None,
+    started: Started | None,
 ) -> None:
     http = HttpServer(server, options)
     if not await came_first(http.start(sockets), stopped):
@@ -111,8 +115,8 @@ async def _serve(
         await http.stop()
 
 
-def announcement(server: Server, urls: Sequence[str]) -> str:
-    """Where, for whom, and how to stop it."""
+def announcement(server: Server, urls: Sequence[str], *, owned: bool = True) -> str:
+    """Where, for whom, and how to stop a process of the server's own."""
     legacy = [revision.name for revision in server.revisions if not revision.modern]
     modern = [revision.name for revision in server.revisions if revision.modern]
     eras = [
@@ -120,4 +124,5 @@ def announcement(server: Server, urls: Sequence[str]) -> str:
         for era, names in (("legacy", legacy), ("modern", modern))
         if names
     ]
-    return f"{server.name}: serving MCP at {', '.join(urls)} for {' and '.join(eras)}; Ctrl-C or SIGTERM stops it"
+    stop = "; Ctrl-C or SIGTERM stops it" if owned else ""
+    return f"{server.name}: serving MCP at {', '.join(urls)} for {' and '.join(eras)}{stop}"

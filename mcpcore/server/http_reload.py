@@ -208,7 +208,8 @@ class Reloader(Parent):
 
     def _switch(self) -> None:
         """Nobody serves any more: the next one takes over."""
-        os.write(self._go, b"!")
+        with suppress(BrokenPipeError):  # it has just died, which is heard of next
+            os.write(self._go, b"!")
         os.close(self._go)
         self._serving, self._next = self._next, None
         self._loaded = self._ready = False

@@ -92,6 +92,21 @@ def test_it_says_where_it_is_for_whom_and_how_to_stop_it() -> None:
     )
 
 
+def test_inside_a_loop_of_somebody_else_it_does_not_say_how_to_stop_it(capsys: pytest.CaptureFixture[str]) -> None:
+    async def main() -> None:
+        serving = asyncio.create_task(Server("guest").serve("http", port=0))
+        said = ""
+        while not said:
+            await asyncio.sleep(0)
+            said = capsys.readouterr().err
+        serving.cancel()
+        await asyncio.wait({serving})
+        assert serving.cancelled()
+        assert said.startswith("guest: serving MCP at http://127.0.0.1:") and said.endswith("(modern)\n")
+
+    asyncio.run(main())
+
+
 @pytest.mark.parametrize(
     "revisions, eras",
     [(["2026-07-28"], "for 2026-07-28 (modern);"), (["2025-03-26", "2025-06-18"], "for 2025-03-26 to 2025-06-18 (leg")],
