@@ -15,6 +15,8 @@ from mcpcore.http.received import BLANK_LINE, MAX_TARGET, Received
 
 __all__ = ["RequestReader", "ResponseReader"]
 
+_REMEMBERED = 2048
+"""Bytes of a head that is kept until another one comes: for as many connections as there may be, that is 20 MB."""
 _NO_CONTENT = frozenset({204, 304})
 
 
@@ -24,7 +26,7 @@ class RequestReader:
     ``fast=False`` has every head and every chunked body read by h11.
     """
 
-    __slots__ = ("_body", "_decoded", "_failed", "_fast", "_limits", "_received", "_skipped")
+    __slots__ = ("_body", "_decoded", "_failed", "_fast", "_former", "_former_head", "_limits", "_received", "_skipped")
 
     def __init__(self, limits: Limits, *, fast: bool = True) -> None:
         self._limits = limits
@@ -32,6 +34,9 @@ class RequestReader:
         self._received = Received()
         self._failed: tuple[int, str] | None = None
         self._skipped = False  # one empty line before this request
+        # The head before, with its empty line: a client that keeps its connection often sends the same bytes again.
+        self._former = b""
+        self._former_head: RequestHead | None = None
         self._body: int | ChunkedDecoder | CheckedDecoder | None = None
         self._decoded = bytearray()
 
@@ -66,6 +71,8 @@ class RequestReader:
 
     def next_head(self) -> RequestHead | None:
         """The next request's head. None: more bytes are needed, or the input ended (``ended``).
+
+        The same object comes again for the same bytes, so it must not be changed.
 
         Call it again when the body was read. Raises ``Malformed``: 400, 414, 431, 501 or 505.
         """
@@ -107,13 +114,19 @@ class RequestReader:
         """The next head, where it is complete and the fast path takes it."""
         received, limits = self._received, self._limits
         data, start = received.data, received.start
+        if self._former and data.startswith(self._former, start):
+            received.skip(start + len(self._former))
+            return self._former_head
         end = data.find(BLANK_LINE, received.searched)
         if not 0 <= end <= start + limits.max_head_bytes - len(BLANK_LINE):
             return None
         head = parse_request_head(data, start, end)
         if head is None or len(head.headers) > limits.max_headers or len(head.target) > MAX_TARGET:
             return None
-        received.skip(end + len(BLANK_LINE))
+        end += len(BLANK_LINE)
+        if end - start <= _REMEMBERED:
+            self._former, self._former_head = bytes(data[start:end]), head
+        received.skip(end)
         return head
 
     def _any_head(self) -> RequestHead | None:

@@ -11,6 +11,7 @@ import math
 import threading
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import CancelledError
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from mcpcore.errors import InvalidResult, UsageError
@@ -94,7 +95,7 @@ class _Facts:
     @property
     def headers(self) -> Mapping[str, str]:
         """The HTTP headers of this request, with lower-case names; empty on transports that have none."""
-        return self._exchange.headers or {}
+        return MappingProxyType(self._exchange.headers or {})
 
     @property
     def lifespan(self) -> Any:

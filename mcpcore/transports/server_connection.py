@@ -49,6 +49,8 @@ class ServerConnection(asyncio.Protocol):
         self._transport: Any = None
         self._head: RequestHead | None = None
         """Of the request whose body is being read, or which is being answered."""
+        self._approved: RequestHead | None = None
+        """The head that was judged last and may be served."""
         self._principal: str | None = None
         self._busy = False
         """An answer is under way."""
@@ -193,10 +195,12 @@ class ServerConnection(asyncio.Protocol):
         self._head = head
         self._principal = None
         site = self._site
-        refusal = site.judge(head)
-        if refusal is not None:
-            self._refuse(head, refusal)
-            return True
+        if head is not self._approved:  # the same object comes for the same bytes
+            refusal = site.judge(head)
+            if refusal is not None:
+                self._refuse(head, refusal)
+                return True
+            self._approved = head
         if site.authorize is not None and not site.is_open(head):
             self._authorize(head)
             if self._busy or self._closing:

@@ -396,3 +396,41 @@ def test_the_odd_and_the_ordinary_take_their_own_ways(monkeypatch: pytest.Monkey
     assert head_of(fed(GET, fast=False)).method == "SPY"
     assert head_of(fed(GET.replace(b"1.1", b"1.0"))).method == "SPY"
     assert read == [GET, GET.replace(b"1.1", b"1.0")]
+
+
+def test_the_same_head_again_is_the_same_object_and_another_one_is_not() -> None:
+    reader = RequestReader(Limits())
+    once = b"POST /mcp HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n"
+    longer = once.replace(b": 2", b": 20")
+    heads = []
+    for head, body in ((once, b"ab"), (once, b"cd"), (longer, b"e" * 20), (once, b"fg")):
+        reader.feed(head + body)
+        heads.append(reader.next_head())
+        assert reader.read_body(100) == body
+    assert heads[0] is heads[1]
+    assert heads[2] is not None and heads[2].content_length == 20
+    assert heads[3] is not None and heads[3].content_length == 2
+
+
+@pytest.mark.parametrize("cut", range(1, 60, 7))
+def test_a_head_that_begins_like_the_one_before_is_read_to_its_end(cut: int) -> None:
+    once = b"POST /mcp HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"
+    twice = once[:-2] + b"Origin: http://y\r\n\r\n"
+    reader = RequestReader(Limits())
+    reader.feed(once)
+    assert reader.next_head() is not None
+    assert reader.read_body(0) == b""
+    reader.feed(twice[:cut])
+    assert reader.next_head() is None
+    reader.feed(twice[cut:])
+    head = reader.next_head()
+    assert head is not None and head.headers["origin"] == "http://y"
+
+
+def test_with_the_fast_path_off_every_head_is_read() -> None:
+    reader = RequestReader(Limits(), fast=False)
+    head = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+    reader.feed(head + head)
+    first = reader.next_head()
+    assert reader.read_body(0) == b""
+    assert reader.next_head() is not first
