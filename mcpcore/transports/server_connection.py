@@ -319,7 +319,6 @@ class ServerConnection(asyncio.Protocol):
     def end(self) -> None:
         if self._chunked and not self._transport.is_closing():
             self._transport.write(LAST_CHUNK)
-        self._closing = self._closing or self._server.stopping
         self._done()
 
     def cut(self) -> None:

@@ -150,13 +150,13 @@ def test_a_reader_that_stalls_at_the_answer_is_cut_and_may_come_back_for_it(sess
         )
 
         @stage.server.tool
-        async def large(ctx: Context) -> str:
+        async def first_little(ctx: Context) -> str:
             await ctx.info("first")
             await stage._wait("large")
             return "x" * 12_000_000
 
         async with serving(stage.server) as served, served.talk("2025-11-25") as talk:
-            post = await talk.call("tools/call", {"name": "large", "arguments": {}})
+            post = await talk.call("tools/call", {"name": "first_little", "arguments": {}})
             await post.message()
             stop_reading(post.raw)
             stage.open("large")

@@ -78,6 +78,10 @@ class Stage:
             return text
 
         @tool
+        async def large(size: int) -> str:
+            return "x" * size
+
+        @tool
         async def wait(name: str) -> str:
             await self._wait(name)
             return name

@@ -555,13 +555,13 @@ async def serving(server: Any, *, errors: bool = False, **options: Any) -> Async
             yield Served(http, options.get("unix"))
         finally:
             await http.stop(0.0)
+            assert (http.connections, http._refused) == (set(), set())
     finally:
         logger.removeHandler(handler)
     await asyncio.sleep(0)
     assert errors or (raised, handler.found) == ([], [])
-    assert not http.connections
     endpoint = http.site.endpoint
-    assert (dict(endpoint.open), len(endpoint.sessions), http.site.buffering) == ({}, 0, 0)
+    assert (endpoint.open, endpoint._streams, len(endpoint.sessions), http.site.buffering) == ({}, {}, 0, 0)
     assert not server._runners
     left = asyncio.all_tasks() - before
     assert not left, left

@@ -7,8 +7,10 @@ import json
 
 import pytest
 
+from mcpcore import Context
+from tests.transports.http_script import Script
 from tests.transports.http_stage import Stage, call, echo, run, text_of
-from tests.transports.http_wire import BOTH, MODERN, Raw, Talk, request, serving
+from tests.transports.http_wire import BOTH, MODERN, Talk, request, serving
 
 # -- one after the other -----------------------------------------------------------------------------------------------
 
@@ -168,20 +170,13 @@ def test_refusals_keep_their_place_among_answers() -> None:
 
 def test_many_pipelined_requests_let_other_connections_have_their_turn() -> None:
     async def main() -> None:
-        stage = Stage(turn_messages=4)
-        async with serving(stage.server) as served, served.connect() as raw, served.connect() as other:
-            other.send(echo(served, "other"))
-            raw.send(b"".join(echo(served, "x", number) for number in range(200)))
-            order: list[str] = []
-
-            async def read(name: str, connection: Raw, count: int) -> None:
-                for number in range(count):
-                    answer = await connection.answer()
-                    assert name == "other" or answer.json["id"] == number
-                    order.append(name)
-
-            await asyncio.gather(read("raw", raw, 200), read("other", other, 1))
-            assert order.index("other") < 190
+        async with serving(Stage(turn_messages=4).server) as served:
+            script = Script(served.http)
+            script.connection.data_received(b"".join(echo(served, "x", number) for number in range(10)))
+            for count in (4, 8, 10):
+                assert script.written.count(b"HTTP/1.1 200 OK") == count
+                await asyncio.sleep(0)
+            script.close()
 
     run(main())
 
@@ -213,18 +208,17 @@ def test_a_client_that_asks_on_and_takes_no_answers_is_not_answered_without_end(
         async with serving(stage.server) as served, served.connect() as raw:
             transport = raw.writer.transport
             transport.pause_reading()  # type: ignore[attr-defined]
-            big = echo(served, "z" * 10_000)
-            count = 3000
-            raw.send(big * count)
+            count = 2000
+            raw.send(call(served, "large", {"size": 50_000}) * count)
             (connection,) = served.http.connections
             async with asyncio.timeout(5):
                 while not (connection._paused and connection._clogged is not None):
                     await asyncio.sleep(0)
-            assert connection.unsent < 64 * 1024 + 20_000
+            assert connection.unsent < 150_000
             assert connection._reader.buffered < 1024 * 1024
             transport.resume_reading()  # type: ignore[attr-defined]
             for _ in range(count):
-                assert len(text_of(await raw.answer())) == 10_000
+                assert len(text_of(await raw.answer())) == 50_000
 
     run(main())
 
@@ -252,6 +246,30 @@ def test_a_client_that_half_closes_while_it_waits_counts_as_gone() -> None:
             raw.half_close()
             await stage.until(stage.cancelled, "half")
             assert await raw.closed() == b""
+
+    run(main())
+
+
+def test_a_client_that_half_closes_counts_as_gone_although_it_has_much_to_read() -> None:
+    async def main() -> None:
+        stage = Stage()
+
+        @stage.server.tool
+        async def flood(ctx: Context) -> str:
+            await ctx.info("x" * 12_000_000)
+            return ""
+
+        async with serving(stage.server) as served, served.talk() as talk:
+            post = await talk.call("tools/call", {"name": "flood", "arguments": {}}, logLevel="info")
+            await post.stream()
+            post.raw.writer.transport.pause_reading()  # type: ignore[attr-defined]
+            post.raw.half_close()
+            async with asyncio.timeout(5):
+                while served.endpoint.open:
+                    await asyncio.sleep(0)
+            (connection,) = served.http.connections
+            assert connection.unsent > 0
+            post.raw.reset()
 
     run(main())
 

@@ -106,7 +106,15 @@ def test_every_refusal_has_its_status_and_its_code() -> None:
                 message = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {"_meta": meta}}
                 answer = await (await talk.post(message)).answer()
                 assert (answer.status, answer.error["code"]) == (400, codes.INVALID_PARAMS)
-            for body in (b"{", b"[]", b"5", b'{"jsonrpc":"1.0","id":1,"method":"x"}', b'{"jsonrpc":"2.0","id":1}'):
+            unusable = b'{"jsonrpc":"2.0","id":{},"method":"x"}'
+            for body in (
+                unusable,
+                b"{",
+                b"[]",
+                b"5",
+                b'{"jsonrpc":"1.0","id":1,"method":"x"}',
+                b'{"jsonrpc":"2.0","id":1}',
+            ):
                 answer = await served.once(request(body=body, mcp_protocol_version=MODERN, mcp_method="x"))
                 assert answer.status == 400
                 assert answer.error["code"] in (codes.PARSE_ERROR, codes.INVALID_REQUEST)
