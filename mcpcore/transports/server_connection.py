@@ -165,7 +165,9 @@ class ServerConnection(asyncio.Protocol):
                 if self._reader.is_empty:
                     break
         except Malformed as error:
-            self._refuse_all(error.status, error.text)
+            # An unknown transfer coding (501) or version (505) is what its client sent, and no fault that an operator's
+            # alarm for 5xx has to ring for.
+            self._refuse_all(error.status if error.status < 500 else 400, error.text)
         except Exception:  # a fault of ours, or of a hook: the other connections go on
             log.exception("a request could not be read")
             self.cut()
