@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from mcpcore.bridge.conversation import Conversation
 from mcpcore.bridge.doors import LegacyFront, ModernFront, PipeDoor
+from mcpcore.client.checking import ToolBook
 from mcpcore.client.targets import HttpSettings, Target, target_for
 from mcpcore.core.limits import Limits
 from mcpcore.spec.revisions import ALL
@@ -21,7 +22,6 @@ from mcpcore.transports.runner import Runner
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mcpcore.client.checking import ToolBook
     from mcpcore.core.events import Notified
     from mcpcore.spec.revisions import Revision
     from mcpcore.transports.serving import Serving
@@ -41,8 +41,6 @@ class Bridge:
         self.custom_routes = Routes()
         self._target = target
         self._settings = HttpSettings(headers=headers) if headers else HttpSettings()
-        from mcpcore.client.checking import ToolBook
-
         self.name = f"bridge to {self._make_target(ToolBook('off')).name}"
         self._shared = Conversation(self._make_target, self.limits, modern=True)
         self._conversations: dict[Any, Conversation] = {}

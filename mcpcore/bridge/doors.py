@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from mcpcore.core.events import Event, Notified
 from mcpcore.core.exchange import Exchange
-from mcpcore.eras.door import is_modern_post
+from mcpcore.eras.door import is_modern
 from mcpcore.errors import RpcError
 from mcpcore.spec import codes
 from mcpcore.spec.revisions import BY_NAME, LATEST_LEGACY, MODERN, Revision
@@ -120,8 +120,7 @@ class PipeDoor:
         return self._legacy.batches
 
     def policy_for(self, method: str, meta: dict[str, Any] | None) -> Any:
-        modern = is_modern_post(None, {"method": method, "params": {"_meta": meta}})
-        return self._modern if modern else self._legacy
+        return self._modern if is_modern(method, meta) else self._legacy
 
     def changed(self, peer: Peer, topic: str, uri: str | None) -> None: ...
 

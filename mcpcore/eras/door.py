@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mcpcore.core.policy import Policy, Service
     from mcpcore.spec.revisions import Revision
 
-__all__ = ["ClientDoor", "LegacyDoor", "ModernDoor", "ServerDoor", "is_modern_post"]
+__all__ = ["ClientDoor", "LegacyDoor", "ModernDoor", "ServerDoor", "is_modern", "is_modern_post"]
 
 _MODERN_METHODS = frozenset({"server/discover", "subscriptions/listen"})
 
@@ -43,13 +43,11 @@ class ServerDoor:
         return session is not None and session.batches
 
     def policy_for(self, method: str, meta: dict[str, Any] | None) -> Policy:
-        modern = self.modern
-        if modern is not None and meta is not None and (PROTOCOL_VERSION in meta or CLIENT_CAPABILITIES in meta):
-            return modern
-        if self.legacy is None or (modern is not None and method in _MODERN_METHODS):
+        modern, legacy = self.modern, self.legacy
+        if legacy is None or (modern is not None and is_modern(method, meta)):
             assert modern is not None
             return modern
-        return self.legacy
+        return legacy
 
     def changed(self, peer: Peer, topic: str, uri: str | None) -> None:
         """Tell this connection that a list or a resource changed; each era tells those who listen in it."""
@@ -63,13 +61,10 @@ class ServerDoor:
             self.modern.end(peer)
 
 
-class ModernDoor:
-    """The door of requests that are known to be modern: over HTTP the endpoint has looked at header and body."""
+class _OneEra:
+    """The door of messages whose era is known: over HTTP the endpoint has looked at header and body."""
 
-    batches = False
-
-    def __init__(self, service: Service, limits: Limits, revisions: Sequence[Revision]) -> None:
-        self.policy = ModernServer(service, limits, list(reversed(revisions)))
+    policy: Policy
 
     def policy_for(self, method: str, meta: dict[str, Any] | None) -> Policy:
         return self.policy
@@ -81,8 +76,19 @@ class ModernDoor:
         self.policy.end(peer)
 
 
-class LegacyDoor:
+class ModernDoor(_OneEra):
+    """The door of modern requests."""
+
+    batches = False
+
+    def __init__(self, service: Service, limits: Limits, revisions: Sequence[Revision]) -> None:
+        self.policy = ModernServer(service, limits, list(reversed(revisions)))
+
+
+class LegacyDoor(_OneEra):
     """The door of one legacy session, among others of the same server."""
+
+    policy: LegacyServer
 
     def __init__(self, service: Service, limits: Limits, revisions: Sequence[Revision]) -> None:
         legacy = [revision for revision in reversed(revisions) if not revision.modern]
@@ -99,14 +105,12 @@ class LegacyDoor:
         session = self.policy.revision
         return session is not None and session.primes_streams
 
-    def policy_for(self, method: str, meta: dict[str, Any] | None) -> Policy:
-        return self.policy
 
-    def changed(self, peer: Peer, topic: str, uri: str | None) -> None:
-        self.policy.changed(peer, topic, uri)
-
-    def end(self, peer: Peer) -> None:
-        self.policy.end(peer)
+def is_modern(method: str, meta: dict[str, Any] | None) -> bool:
+    """Whether a message belongs to the modern era whatever came before: by its envelope, or by its method."""
+    if meta is not None and (PROTOCOL_VERSION in meta or CLIENT_CAPABILITIES in meta):
+        return True
+    return method in _MODERN_METHODS
 
 
 def is_modern_post(version: str | None, message: Any) -> bool:
@@ -118,12 +122,9 @@ def is_modern_post(version: str | None, message: Any) -> bool:
         return True
     if type(message) is not dict:
         return False
-    method = message.get("method")
-    if type(method) is str and method in _MODERN_METHODS:
-        return True
-    params = message.get("params")
+    method, params = message.get("method"), message.get("params")
     meta = params.get("_meta") if type(params) is dict else None
-    return type(meta) is dict and (PROTOCOL_VERSION in meta or CLIENT_CAPABILITIES in meta)
+    return is_modern(method if type(method) is str else "", meta if type(meta) is dict else None)
 
 
 class ClientDoor:
