@@ -423,11 +423,10 @@ class Endpoint:
         version: str | None,
         *,
         code: int = codes.INVALID_REQUEST,
-        data: Any = None,
         fields: tuple[Field, ...] = (),
     ) -> None:
         """An error that belongs to no request that could be read."""
-        sink.whole(status, (*JSON_FIELDS, *fields), refusal_frame(version, code, text, data))
+        sink.whole(status, (*JSON_FIELDS, *fields), refusal_frame(version, code, text))
 
     def _unsupported(self, sink: Sink, version: str | None, message: Any) -> None:
         """Where no modern revision is served the error is no modern one either: it would tell clients of both eras that

@@ -53,10 +53,10 @@ def error_status(code: int, *, modern: bool, admitted: bool) -> int:
     return (_MODERN_STATUS if modern else _LEGACY_STATUS).get(code, 200)
 
 
-def refusal_frame(version: str | None, code: int, text: str, data: Any = None) -> bytes:
+def refusal_frame(version: str | None, code: int, text: str) -> bytes:
     """An error that belongs to no request that could be read, for a client of the revision that its header names."""
     known = BY_NAME.get(version) if version is not None else None
-    return error_frame(NO_ID if known is not None and known.error_without_id else None, code, text, data)
+    return error_frame(NO_ID if known is not None and known.error_without_id else None, code, text)
 
 
 def _refused_batch_status(frame: bytes) -> int:
